@@ -1,0 +1,47 @@
+"""Markers by folder, Hypothesis profiles, and the paths tests share."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+FOLDERS = ("unit", "contracts", "integration", "e2e")
+
+_slow_fixtures = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile(
+    "quick",
+    max_examples=20,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=_slow_fixtures,
+)
+settings.register_profile(
+    "ci",
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=_slow_fixtures,
+)
+settings.register_profile(
+    "deep",
+    max_examples=2_000,
+    stateful_step_count=100,
+    deadline=None,
+    suppress_health_check=_slow_fixtures,
+)
+settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        parts = Path(item.path).parts
+        for folder in FOLDERS:
+            if folder in parts:
+                item.add_marker(getattr(pytest.mark, folder))
+        if "stateful" in parts:
+            item.add_marker(pytest.mark.stateful)
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    return Path(__file__).resolve().parent.parent
