@@ -1,0 +1,43 @@
+# pragma version 0.4.3
+"""
+@title Constants that more than one contract must agree on
+@license AGPL-3.0-only
+@author Apogee
+@notice Services, offence types, their classes, domain tags and loop bounds. A tag is keccak-256 of its
+        name, the same value as in `offchain/core/hashing.py`.
+"""
+
+# --- services; pool id = operator id << 8 | service
+DA: constant(uint256) = 1
+STORAGE: constant(uint256) = 2
+COMPUTE: constant(uint256) = 3
+RELAYER: constant(uint256) = 4
+ALIGNMENT: constant(uint256) = 5
+SERVICE_COUNT: constant(uint256) = 5
+
+# --- offence types
+DA_BAD_ROW: constant(uint256) = 1
+DA_EQUIVOCATION: constant(uint256) = 2
+DA_BAD_ENCODING: constant(uint256) = 3
+DA_SILENCE: constant(uint256) = 4
+BEACON_ABSENT: constant(uint256) = 32
+
+# --- offence classes
+PROVEN: constant(uint256) = 1  # signatures, paths and openings say so: executes at once
+MISSED: constant(uint256) = 2  # a deadline passed on chain: executes up to the cap
+ATTESTED: constant(uint256) = 3  # a final verdict of drawn auditors: executes after the veto window
+
+# --- domain tags
+TAG_RLC: constant(bytes32) = keccak256("apogee.da.rlc.v1")
+TAG_BLOB: constant(bytes32) = keccak256("apogee.da.blob.v1")
+TAG_DA_SEED: constant(bytes32) = keccak256("apogee.da.seed.v1")
+TAG_DA_ASSIGN: constant(bytes32) = keccak256("apogee.da.assign.v1")
+TAG_SNAPSHOT: constant(bytes32) = keccak256("apogee.stake.snapshot.v1")
+TAG_POSSESSION: constant(bytes32) = keccak256("apogee.stake.possession.v1")
+TAG_BEACON: constant(bytes32) = keccak256("apogee.beacon.message.v1")
+TAG_BEACON_OUT: constant(bytes32) = keccak256("apogee.beacon.output.v1")
+TAG_OFFENCE: constant(bytes32) = keccak256("apogee.court.offence.v1")
+
+# --- units and bounds
+BPS: constant(uint256) = 10_000  # ten-thousandths in one
+MAX_EVIDENCE: constant(uint256) = 4_096  # bytes of evidence one `report` carries
