@@ -1,5 +1,6 @@
 """Markers by folder, Hypothesis profiles, and the paths tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=_slow_fixtures,
 )
-settings.load_profile("quick")
+settings.load_profile(os.environ.get("APOGEE_TEST_PROFILE", "quick"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

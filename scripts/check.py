@@ -1,0 +1,115 @@
+"""The gates every commit passes: `make check` or `./apogee check`. About a minute, no network.
+
+Usage: check.py [--fix] [--only NAME ...] [--without NAME ...] [--list]
+Exit: 0 when every gate holds, 1 otherwise. Two run at a time; output is shown on failure only.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+PYTHON_DIRECTORIES = ("offchain", "scripts", "tests", "benchmarks")
+VYPER_LINE_LENGTH = "120"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One check: its name, its command and, where there is one, the command that repairs."""
+
+    name: str
+    command: tuple[str, ...]
+    repair: tuple[str, ...] | None = None
+
+
+def gates() -> list[Gate]:
+    """Every gate, slowest first so that two at a time finish early."""
+    sources = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "contracts").rglob("*.vy"))]
+    deployables = [path for path in sources if Path(path).stem[0].isupper()]
+    python = sys.executable
+    tool = lambda name: str(BIN / name)
+    unit_tests = (python, "-m", "pytest", "-q", "-x", "tests/unit", "-n", "2")
+    return [
+        Gate("unit-tests", unit_tests),
+        Gate("abi", (python, "scripts/build_abi.py", "--check"), (python, "scripts/build_abi.py")),
+        Gate("mypy", (tool("mypy"),)),
+        Gate(
+            "vyper-lint",
+            (tool("natrix"), "lint", *deployables, "-d", *NATRIX_OFF),
+        ),
+        Gate(
+            "vyper-format",
+            (tool("mamushi"), "-q", "--check", "-l", VYPER_LINE_LENGTH, *sources),
+            (tool("mamushi"), "-q", "-l", VYPER_LINE_LENGTH, *sources),
+        ),
+        Gate("imports", (tool("lint-imports"), "--no-cache")),
+        Gate("contract-imports", (python, "scripts/check_contract_imports.py")),
+        Gate("names", (python, "scripts/check_names.py")),
+        Gate("environment", (python, "scripts/check_environment.py")),
+        Gate("ruff", (tool("ruff"), "check", *PYTHON_DIRECTORIES)),
+        Gate(
+            "format",
+            (tool("ruff"), "format", "--check", *PYTHON_DIRECTORIES),
+            (tool("ruff"), "format", *PYTHON_DIRECTORIES),
+        ),
+    ]
+
+
+NATRIX_OFF = (
+    "NTX11",  # leading underscores on arguments: clashes with EIP names and snekmate
+)
+
+
+def run_gate(gate: Gate) -> tuple[Gate, int, float, str]:
+    """Run one gate; its exit status, seconds and output."""
+    started = time.monotonic()
+    done = subprocess.run(
+        gate.command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
+    )
+    return gate, done.returncode, time.monotonic() - started, done.stdout + done.stderr
+
+
+def select(chosen: Iterable[Gate], only: list[str], without: list[str]) -> list[Gate]:
+    """The gates asked for, in their order."""
+    return [gate for gate in chosen if (not only or gate.name in only) and gate.name not in without]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fix", action="store_true", help="repair what can be repaired first")
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--without", nargs="*", default=[])
+    parser.add_argument("--list", action="store_true", help="print the gates' names")
+    arguments = parser.parse_args()
+    chosen = select(gates(), arguments.only, arguments.without)
+    if arguments.list:
+        sys.stdout.write("\n".join(gate.name for gate in chosen) + "\n")
+        return 0
+    if arguments.fix:
+        for gate in chosen:
+            if gate.repair:
+                subprocess.run(gate.repair, cwd=ROOT, check=False)
+    failed: list[str] = []
+    with ThreadPoolExecutor(2) as pool:
+        for future in as_completed([pool.submit(run_gate, gate) for gate in chosen]):
+            gate, status, seconds, output = future.result()
+            sys.stdout.write(f"{'ok  ' if status == 0 else 'FAIL'} {gate.name} ({seconds:.1f} s)\n")
+            if status:
+                failed.append(gate.name)
+                sys.stdout.write(output.rstrip() + "\n")
+            sys.stdout.flush()
+    if failed:
+        repairable = [gate.name for gate in chosen if gate.name in failed and gate.repair]
+        hint = "  (`make fix` repairs: " + ", ".join(repairable) + ")" if repairable else ""
+        sys.stdout.write(f"failed: {', '.join(failed)}{hint}\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
