@@ -1,0 +1,23 @@
+"""The row code: any K of N rows of field elements restore the data, at memory speed.
+
+Owns: the `ErasureEngine` port, its four engines (ifma, vectors, loops, reference), bulk keccak.
+May import: numpy, numba and llvmlite, and the rest of `offchain.core`.
+"""
+
+from offchain.core.erasure.engine import (
+    PROTOCOL_GEOMETRY,
+    EngineMismatch,
+    EngineUnknown,
+    ErasureEngine,
+    Geometry,
+    RowsMissing,
+)
+
+__all__ = [
+    "PROTOCOL_GEOMETRY",
+    "EngineMismatch",
+    "EngineUnknown",
+    "ErasureEngine",
+    "Geometry",
+    "RowsMissing",
+]
