@@ -41,3 +41,7 @@ TAG_OFFENCE: constant(bytes32) = keccak256("apogee.court.offence.v1")
 # --- units and bounds
 BPS: constant(uint256) = 10_000  # ten-thousandths in one
 MAX_EVIDENCE: constant(uint256) = 4_096  # bytes of evidence one `report` carries
+MAX_OPERATORS: constant(uint256) = 4_096  # seats per service, 2**TREE_DEPTH
+TREE_DEPTH: constant(uint256) = 12  # levels of the stake tree
+MAX_KEY_STEPS: constant(uint256) = 64  # rotations `key_at` looks back over
+MAX_LIVE_DAYS: constant(uint256) = 64  # days of exits a slash looks back over

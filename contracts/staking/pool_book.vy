@@ -1,0 +1,261 @@
+# pragma version 0.4.3
+"""
+@title Pools: tranches, shares and the weight they give
+@license AGPL-3.0-only
+@author Apogee
+@notice Invariant: the weight the registry holds is min(stake, 5 x own) of an active pool with MIN_STAKE, else 0.
+@dev A pool's head word is its own newest checkpoint, and a delegator's position likewise; older words are in `checkpoints`.
+     Packed by hand: Vyper gives every struct field a slot.
+"""
+from ..interfaces import IOperatorRegistry
+from ..interfaces import IStakeManager
+from ..shared import checkpoints
+from ..shared import constants as C
+
+uses: checkpoints
+
+ABSENT: constant(uint256) = 0
+ACTIVE: constant(uint256) = 1
+JAILED: constant(uint256) = 2
+EXITING: constant(uint256) = 3  # lost its seat
+TOMBSTONED: constant(uint256) = 4
+
+MAX_LEVERAGE: constant(uint256) = 5  # weight per own wei
+MAX_TRANCHE: constant(uint256) = 2**91  # wei, 2.4 billion coins; keeps every packed sum inside its field
+PRICE_ONE: constant(uint256) = 2**127
+LOW_16: constant(uint256) = 2**16 - 1
+LOW_32: constant(uint256) = 2**32 - 1
+LOW_64: constant(uint256) = 2**64 - 1
+AMOUNT: constant(uint256) = 2**108 - 1
+LOW_112: constant(uint256) = 2**112 - 1
+SHARES: constant(uint256) = 2**128 - 1
+PRICE_KEY: constant(uint256) = 2**255
+
+REGISTRY: immutable(IOperatorRegistry)
+MIN_STAKE_LONG: immutable(uint256)
+MIN_STAKE_SHORT: immutable(uint256)
+
+
+struct Pool:
+    epoch: uint256
+    own: uint256
+    delegated: uint256
+    shares: uint256
+    generation: uint256
+    count: uint256
+    cases: uint256
+    status: uint256
+
+
+struct Position:
+    epoch: uint256
+    generation: uint256
+    amount: uint256  # shares of a delegator; price of a pool
+    count: uint256
+
+
+heads: HashMap[uint256, uint256]  # pool -> epoch 32 | active 8 | own 108 | delegated 108
+books: HashMap[uint256, uint256]  # pool -> shares 128 | generation 32 | checkpoints 32 | cases 16 | status 8
+terms: HashMap[uint256, uint256]  # pool -> jailed until 64 | below MIN_STAKE since 64 | reserved 112
+positions: HashMap[address, HashMap[uint256, uint256]]  # epoch 32 | generation 32 | shares 128 | checkpoints 32
+prices: HashMap[uint256, uint256]  # pool -> epoch 32 | generation 32 | price 128 | checkpoints 32; 0 while never slashed
+
+
+@deploy
+def __init__(registry: address, min_stake_long: uint256, min_stake_short: uint256):
+    REGISTRY = IOperatorRegistry(registry)
+    MIN_STAKE_LONG = min_stake_long
+    MIN_STAKE_SHORT = min_stake_short
+
+
+@view
+@internal
+def _load(pool: uint256) -> Pool:
+    head: uint256 = self.heads[pool]
+    book: uint256 = self.books[pool]
+    return Pool(
+        epoch=head >> 224,
+        own=(head >> 108) & AMOUNT,
+        delegated=head & AMOUNT,
+        shares=book >> 128,
+        generation=(book >> 96) & LOW_32,
+        count=(book >> 64) & LOW_32,
+        cases=(book >> 48) & LOW_16,
+        status=(book >> 40) & 255,
+    )
+
+
+@internal
+def _save(pool: uint256, state: Pool, epoch: uint256):
+    """
+    @dev Write both words of a pool, keep the head that was in force, and tell the registry when stake or weight changed.
+    """
+    former: uint256 = self.heads[pool]
+    count: uint256 = checkpoints._keep(convert(pool, bytes32), former, state.count, epoch)
+    active: uint256 = 1 if state.status == ACTIVE else 0
+    head: uint256 = epoch << 224 | active << 216 | state.own << 108 | state.delegated
+    self.heads[pool] = head
+    self.books[pool] = (
+        state.shares << 128 | state.generation << 96 | count << 64 | state.cases << 48 | state.status << 40
+    )
+
+    min_stake: uint256 = self._min_stake(pool & 255)
+    former_stake: uint256 = self._stake(former)
+    stake: uint256 = self._stake(head)
+    if (former_stake < min_stake) != (stake < min_stake):
+        below_since: uint256 = block.timestamp if stake < min_stake else 0
+        word: uint256 = self.terms[pool]
+        self.terms[pool] = (word >> 192) << 192 | below_since << 128 | (word & LOW_112)
+    self._tell_registry(pool, epoch, former, head, min_stake)
+
+
+@internal
+def _tell_registry(pool: uint256, epoch: uint256, former: uint256, head: uint256, min_stake: uint256):
+    former_weight: uint256 = self._weight(former, min_stake)
+    weight: uint256 = self._weight(head, min_stake)
+    former_stake: uint256 = self._stake(former) if former_weight > 0 else 0
+    stake: uint256 = self._stake(head) if weight > 0 else 0
+    if former_weight != weight or former_stake != stake:
+        extcall REGISTRY.set_weight(pool, epoch, former_stake, stake, weight)
+
+
+@internal
+def _save_status(pool: uint256, status: uint256, epoch: uint256):
+    state: Pool = self._load(pool)
+    state.status = status
+    self._save(pool, state, epoch)
+
+
+@internal
+def _set_cases(pool: uint256, cases: uint256):
+    word: uint256 = self.books[pool]
+    self.books[pool] = word & ~(LOW_16 << 48) | cases << 48
+    log IStakeManager.CasesChanged(pool=pool, open_cases=cases)
+
+
+@internal
+def _set_reserved(pool: uint256, reserved: uint256):
+    word: uint256 = self.terms[pool]
+    self.terms[pool] = (word >> 112) << 112 | reserved
+    log IStakeManager.Reserved(pool=pool, reserved=reserved)
+
+
+@internal
+def _set_jailed_until(pool: uint256, until: uint256):
+    self.terms[pool] = until << 192 | (self.terms[pool] & (2**192 - 1))
+
+
+@internal
+def _save_position(account: address, pool: uint256, position: Position, epoch: uint256):
+    former: uint256 = self.positions[account][pool]
+    key: bytes32 = keccak256(abi_encode(account, pool))
+    count: uint256 = checkpoints._keep(key, former, position.count, epoch)
+    self.positions[account][pool] = self._pack(epoch, position.generation, position.amount, count)
+
+
+@internal
+def _save_price(pool: uint256, state: Pool, epoch: uint256):
+    """
+    @dev Only a slash or a closed generation moves the price on record; rounding of deposits and exits may lift the true
+         one by less than a wei, so votes counted at the recorded price never exceed the stake.
+    """
+    former: Position = self._unpack(self.prices[pool])
+    count: uint256 = checkpoints._keep(
+        convert(pool | PRICE_KEY, bytes32), self.prices[pool], former.count, epoch
+    )
+    price: uint256 = PRICE_ONE
+    if state.shares > 0:
+        price = state.delegated * PRICE_ONE // state.shares
+    self.prices[pool] = self._pack(epoch, state.generation, price, count)
+
+
+@view
+@internal
+def _status(pool: uint256) -> uint256:
+    return (self.books[pool] >> 40) & 255
+
+
+@view
+@internal
+def _cases(pool: uint256) -> uint256:
+    return (self.books[pool] >> 48) & LOW_16
+
+
+@view
+@internal
+def _position(account: address, pool: uint256) -> Position:
+    return self._unpack(self.positions[account][pool])
+
+
+@view
+@internal
+def _head_at(pool: uint256, epoch: uint256) -> uint256:
+    count: uint256 = (self.books[pool] >> 64) & LOW_32
+    return checkpoints._at(convert(pool, bytes32), self.heads[pool], count, epoch)
+
+
+@view
+@internal
+def _shares_value_at(account: address, pool: uint256, epoch: uint256) -> uint256:
+    """
+    @dev Wei of a delegator's shares, of the generation open at that epoch, at the price of that epoch.
+    """
+    word: uint256 = self.positions[account][pool]
+    held: Position = self._unpack(
+        checkpoints._at(keccak256(abi_encode(account, pool)), word, word & LOW_32, epoch)
+    )
+    word = self.prices[pool]
+    word = checkpoints._at(convert(pool | PRICE_KEY, bytes32), word, word & LOW_32, epoch)
+    price: Position = self._unpack(word)
+    if word == 0:
+        price.amount = PRICE_ONE
+    if held.generation != price.generation:
+        return 0
+    return held.amount * price.amount // PRICE_ONE
+
+
+@pure
+@internal
+def _stake(head: uint256) -> uint256:
+    return ((head >> 108) & AMOUNT) + (head & AMOUNT)
+
+
+@pure
+@internal
+def _weight(head: uint256, min_stake: uint256) -> uint256:
+    stake: uint256 = self._stake(head)
+    if (head >> 216) & 255 == 0 or stake < min_stake:
+        return 0
+    return min(stake, MAX_LEVERAGE * ((head >> 108) & AMOUNT))
+
+
+@view
+@internal
+def _min_stake(service: uint256) -> uint256:
+    return MIN_STAKE_LONG if self._is_long(service) else MIN_STAKE_SHORT
+
+
+@pure
+@internal
+def _is_long(service: uint256) -> bool:
+    """
+    @dev Services whose evidence takes longest, so money stays longest and the least stake is highest.
+    """
+    return service == C.DA or service == C.RELAYER
+
+
+@pure
+@internal
+def _pack(epoch: uint256, generation: uint256, amount: uint256, count: uint256) -> uint256:
+    return epoch << 224 | generation << 192 | amount << 64 | count
+
+
+@pure
+@internal
+def _unpack(word: uint256) -> Position:
+    return Position(
+        epoch=word >> 224,
+        generation=(word >> 192) & LOW_32,
+        amount=(word >> 64) & SHARES,
+        count=word & LOW_32,
+    )
