@@ -1,0 +1,151 @@
+"""A home: the folder in which one Apogee keeps everything, and the ports it uses.
+
+  home.json             ports, chain id, backend        written once, kept over restarts
+  supervisor.lock       held while `up` runs; pid and start time of its owner
+  run/<process>.json    pid and start time of each running process
+  logs/<process>.log    what each process printed
+  devnet/               chain state          deployments/  addresses
+  keys/                 operators' keys      nodes/<n>/    rows of one da-node
+  disperser/            journal and outbox   jobs/         queues of the embedded broker
+
+Source: docs/how-to/run-apogee-locally.md.
+"""
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from offchain.apps.files import FileUnreadable, read_json, write_json
+from offchain.core.errors import Unavailable
+
+LOOPBACK = "127.0.0.1"
+MANIFEST_VERSION = 1
+NETWORK = "devnet"
+
+
+class NoFreePort(Unavailable):
+    """A port this home has published is used by another program."""
+
+    code = "home.port_taken"
+    next_step = "Stop the program on that port (`ss -ltnp`), or start with another --home."
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one Apogee; every path inside it is named here once."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: Path) -> "Home":
+        return cls(root.expanduser().resolve())
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "home.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "supervisor.lock"
+
+    @property
+    def deployments(self) -> Path:
+        return self.root / "deployments"
+
+    @property
+    def devnet(self) -> Path:
+        return self.root / "devnet"
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    @property
+    def disperser(self) -> Path:
+        return self.root / "disperser"
+
+    def node(self, index: int) -> Path:
+        return self.root / "nodes" / str(index)
+
+    def log(self, process: str) -> Path:
+        return self.root / "logs" / f"{process}.log"
+
+    def pid_file(self, process: str) -> Path:
+        return self.root / "run" / f"{process}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a home remembers of itself between two starts."""
+
+    chain_id: int
+    backend: str  # anvil or pyevm, as resolved at the first start
+    nodes: int
+    ports: dict[str, int]  # process name -> port on loopback
+
+    def url(self, process: str) -> str:
+        return f"http://{LOOPBACK}:{self.ports[process]}"
+
+    def save(self, home: Home) -> None:
+        write_json(
+            home.manifest,
+            {
+                "version": MANIFEST_VERSION,
+                "chain_id": self.chain_id,
+                "backend": self.backend,
+                "nodes": self.nodes,
+                "ports": self.ports,
+            },
+        )
+
+    @classmethod
+    def load(cls, home: Home) -> "Manifest":
+        """Raises: FileMissing before the first `up`, FileUnreadable when it makes no sense."""
+        value = read_json(home.manifest)
+        ports = value.get("ports")
+        if value.get("version") != MANIFEST_VERSION or not isinstance(ports, dict):
+            raise FileUnreadable(path=home.manifest, reason="written by another version")
+        numbers = [value.get("chain_id"), value.get("nodes"), *ports.values()]
+        if not all(isinstance(number, int) for number in numbers):
+            raise FileUnreadable(path=home.manifest, reason="a number is missing")
+        return cls(
+            chain_id=int(str(value["chain_id"])),
+            backend=str(value.get("backend")),
+            nodes=int(str(value["nodes"])),
+            ports={str(name): int(port) for name, port in ports.items()},
+        )
+
+
+def process_names(nodes: int) -> list[str]:
+    """Every process of a home that has an HTTP face."""
+    return ["devnet", *(node_name(index) for index in range(nodes))]
+
+
+def node_name(index: int) -> str:
+    return f"da-node-{index}"
+
+
+def choose_ports(names: list[str]) -> dict[str, int]:
+    """A free loopback port for each name, all different."""
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in names]
+    try:
+        for each in sockets:
+            each.bind((LOOPBACK, 0))
+        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def is_port_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,128 @@
+"""Keys of a home: an encrypted Ethereum keystore and an encrypted BLS key for each operator.
+
+  keys/passphrase          made once, 0600; protects the files against being copied alone
+  keys/<role>.json         owner or account key, keystore v3 (scrypt), 0600
+  keys/<role>.bls.json     BLS12-381 secret, same cipher and file form, 0600
+
+Keys that everybody knows (the accounts of "test test ... junk") are refused off a devnet.
+"""
+
+import json
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from offchain.apps.files import PRIVATE, FileMissing, FileUnreadable, read_json, write_bytes
+from offchain.core.bls import SecretKey
+from offchain.core.errors import Corrupt, Rejected
+
+SCRYPT_ROUNDS: Final = 4_096  # the passphrase is 256 random bits, stretching adds nothing to it
+DEVNET_MNEMONIC: Final = "test test test test test test test test test test test junk"
+DEVNET_CHAIN_IDS: Final = frozenset({1_337, 31_337})
+WELL_KNOWN_ACCOUNTS: Final = 10
+
+
+class WellKnownKey(Rejected):
+    """The key is printed in every tutorial; on a public network its money is gone at once."""
+
+    code = "key.well_known"
+    next_step = "Make a key of your own: remove the key file and run `apogee stake register` again."
+
+
+class KeyUnreadable(Corrupt):
+    """A key file cannot be opened with this home's passphrase."""
+
+    code = "key.unreadable"
+    next_step = "Restore keys/ as a whole: key files and passphrase belong together."
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKey:
+    """An Ethereum account; the secret is never printed."""
+
+    address: str
+    secret: bytes = field(repr=False)
+
+
+class Keystore:
+    """The keys in one folder, made on first use."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def account(self, role: str) -> AccountKey:
+        """The account of a role, made when there is none. Raises: KeyUnreadable."""
+        path = self._folder / f"{role}.json"
+        secret = self._read(path) if path.exists() else self._make(path, secrets.token_bytes(32))
+        return account_key(secret)
+
+    def bls(self, role: str) -> SecretKey:
+        """The BLS key of a role, made when there is none. Raises: KeyUnreadable."""
+        path = self._folder / f"{role}.bls.json"
+        if path.exists():
+            return SecretKey(int.from_bytes(self._read(path), "big"))
+        key = SecretKey.from_seed(secrets.token_bytes(48))
+        self._make(path, key.to_bytes())
+        return key
+
+    def has(self, role: str) -> bool:
+        return (self._folder / f"{role}.json").exists()
+
+    def roles(self) -> list[str]:
+        """Every role that has an account here."""
+        names = (path.name for path in self._folder.glob("*.json"))
+        return sorted(name.removesuffix(".json") for name in names if ".bls." not in name)
+
+    def _make(self, path: Path, secret: bytes) -> bytes:
+        from eth_keyfile.keyfile import create_keyfile_json
+
+        wrapped = create_keyfile_json(secret, self._passphrase(), iterations=SCRYPT_ROUNDS)
+        write_bytes(path, json.dumps(wrapped).encode(), mode=PRIVATE)
+        return secret
+
+    def _read(self, path: Path) -> bytes:
+        from eth_keyfile.keyfile import decode_keyfile_json
+
+        wrapped = read_json(path)
+        try:
+            return bytes(decode_keyfile_json(wrapped, self._passphrase()))
+        except (ValueError, KeyError, TypeError) as error:
+            raise KeyUnreadable(path=path, reason=str(error)) from error
+
+    def _passphrase(self) -> str:
+        path = self._folder / "passphrase"
+        try:
+            passphrase = path.read_text().strip()
+        except FileNotFoundError as error:
+            if any(self._folder.glob("*.json")):
+                raise FileMissing(path=path) from error
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            passphrase = secrets.token_hex(32)
+            write_bytes(path, f"{passphrase}\n".encode(), mode=PRIVATE)
+        if path.stat().st_mode & 0o077:
+            raise FileUnreadable(path=path, reason="others may read it; run chmod 600 on it")
+        return passphrase
+
+
+def account_key(secret: bytes) -> AccountKey:
+    from eth_keys.datatypes import PrivateKey
+
+    return AccountKey(PrivateKey(secret).public_key.to_checksum_address(), secret)
+
+
+def devnet_account(index: int) -> AccountKey:
+    """Account `index` of every devnet; everybody has this key."""
+    from eth_account import Account
+
+    Account.enable_unaudited_hdwallet_features()
+    wallet = Account.from_mnemonic(DEVNET_MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
+    return AccountKey(wallet.address, bytes(wallet.key))
+
+
+def refuse_well_known(address: str, chain_id: int) -> None:
+    """Raises: WellKnownKey when everybody has this key and the chain is no devnet."""
+    if chain_id in DEVNET_CHAIN_IDS:
+        return
+    if address in {devnet_account(index).address for index in range(WELL_KNOWN_ACCOUNTS)}:
+        raise WellKnownKey(address=address, chain_id=chain_id)

@@ -1,0 +1,197 @@
+"""Child processes that never outlive their parent: start, identify, stop, health.
+
+A child leads its own session, so Ctrl-C in the terminal reaches only the supervisor, which stops
+children in order; on Linux the kernel also sends it SIGTERM when the parent dies, however it dies.
+A pid is trusted only together with its start time, because pids are reused.
+"""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import psutil
+
+from offchain.apps.files import FileMissing, FileUnreadable, read_json, write_json
+from offchain.jobs.lifeline import lifeline_to
+
+HEALTH_TIMEOUT_SECONDS: Final = 5.0
+HEARTBEAT_LIMIT_SECONDS: Final = 30.0
+START_TIME_TOLERANCE_SECONDS: Final = 0.05
+MAX_HEALTH_BYTES: Final = 65_536
+
+Health = Callable[[], str | None]  # None: healthy; otherwise why not, in words
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """How one process is started, watched and stopped."""
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    pid_file: Path
+    health: Health
+    environment: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = 90.0  # until the first healthy answer
+    stop_seconds: float = 15.0  # between SIGTERM and SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process that is surely the one that was started: pid and start time."""
+
+    pid: int
+    started: float  # seconds since 1970, as the kernel reports it
+
+    @classmethod
+    def of(cls, pid: int) -> "Identity":
+        return cls(pid, psutil.Process(pid).create_time())
+
+    @classmethod
+    def load(cls, path: Path) -> "Identity | None":
+        """What a pid file says, or None when there is none or it makes no sense."""
+        try:
+            value = read_json(path)
+            return cls(int(str(value["pid"])), float(str(value["started"])))
+        except (FileMissing, FileUnreadable, KeyError, ValueError):
+            return None
+
+    def save(self, path: Path) -> None:
+        write_json(path, {"pid": self.pid, "started": self.started})
+
+    def is_alive(self) -> bool:
+        try:
+            process = psutil.Process(self.pid)
+            drift = abs(float(process.create_time()) - self.started)
+            is_zombie = process.status() == psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+        return drift < START_TIME_TOLERANCE_SECONDS and not is_zombie
+
+
+def start(spec: ProcessSpec) -> subprocess.Popen[bytes]:
+    """Start a process with its output appended to its log. Call from a thread that stays alive."""
+    spec.log.parent.mkdir(parents=True, exist_ok=True)
+    with spec.log.open("ab") as log:
+        child = subprocess.Popen(  # noqa: S603 - argv is built by this package
+            spec.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**inherited_environment(), **spec.environment},
+            start_new_session=True,
+            preexec_fn=lifeline_to(os.getpid()),  # noqa: PLW1509 - two system calls, no locks
+        )
+    with suppress(psutil.Error):
+        Identity.of(child.pid).save(spec.pid_file)
+    return child
+
+
+def inherited_environment() -> dict[str, str]:
+    """The environment of a child: ours, with the thread counts of small machines."""
+    from offchain.apps.settings import environment_for_children
+
+    return environment_for_children()
+
+
+def stop(child: subprocess.Popen[bytes], seconds: float) -> int:
+    """SIGTERM, wait, then SIGKILL to the whole group; returns the exit status."""
+    if child.poll() is None:
+        _signal_group(child.pid, signal.SIGTERM)
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            _signal_group(child.pid, signal.SIGKILL)
+            child.wait()
+    _signal_group(child.pid, signal.SIGKILL)  # whatever the leader left behind
+    return child.returncode
+
+
+def kill(child: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the whole group: what a power cut looks like."""
+    _signal_group(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def stop_identity(identity: Identity, seconds: float) -> bool:
+    """End a process that is no child of ours; False when it survived even SIGKILL."""
+    for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
+        if not identity.is_alive():
+            return True
+        with suppress(ProcessLookupError):
+            os.kill(identity.pid, number)
+        deadline = time.monotonic() + patience
+        while identity.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    return not identity.is_alive()
+
+
+def http_health(url: str) -> Health:
+    """Healthy when GET `url` answers 200."""
+
+    def probe() -> str | None:
+        status, body = _request("GET", url, None)
+        return None if status == 200 else f"{status or 'no answer'} {body[:200]}".strip()
+
+    return probe
+
+
+def rpc_health(url: str) -> Health:
+    """Healthy when JSON-RPC at `url` names its chain id."""
+    question = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []})
+
+    def probe() -> str | None:
+        status, body = _request("POST", url, question)
+        return None if status == 200 and '"result"' in body else f"{status or 'no answer'} {body}"
+
+    return probe
+
+
+def heartbeat_health(path: Path) -> Health:
+    """Healthy while the file at `path` keeps being touched."""
+
+    def probe() -> str | None:
+        try:
+            age = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            return "no heartbeat yet"
+        return None if age < HEARTBEAT_LIMIT_SECONDS else f"silent for {age:.0f} s"
+
+    return probe
+
+
+def own_command(*arguments: str) -> tuple[str, ...]:
+    """The command line that runs `apogee` with this very interpreter."""
+    return (sys.executable, "-m", "offchain.apps.cli", *arguments)
+
+
+def _request(method: str, url: str, body: str | None) -> tuple[int, str]:
+    """Status and text of one small HTTP request; status 0 and the reason when nobody answers."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(
+        parts.hostname or "", parts.port or 80, timeout=HEALTH_TIMEOUT_SECONDS
+    )
+    headers = {"Content-Type": "application/json"} if body else {}
+    try:
+        connection.request(method, parts.path or "/", body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read(MAX_HEALTH_BYTES).decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return 0, str(error)
+    finally:
+        connection.close()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)

@@ -1,0 +1,114 @@
+"""Every knob of every process: one class a process; flag > environment > apogee.toml > default.
+
+The setting `broker_url` is the flag --broker-url, the variable APOGEE_BROKER_URL and the line
+`broker_url = "..."` under [apogee] in apogee.toml of the current folder. Nothing else in offchain/
+reads the environment.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+)
+
+from offchain.core.errors import InvalidInput
+
+FILE = Path("apogee.toml")
+TABLE = ("apogee",)
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Backend = Literal["auto", "anvil", "pyevm"]
+
+# Eight nodes share two cores: one thread each, and waiting threads sleep instead of spinning.
+THREADS = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+class SettingInvalid(InvalidInput):
+    """A setting has a value that cannot be used."""
+
+    code = "setting.invalid"
+    next_step = "Correct the flag, the APOGEE_... variable or the line in apogee.toml named above."
+
+
+class ProcessSettings(BaseSettings):
+    """What every process needs: where its home is and how it logs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="APOGEE_", pyproject_toml_table_header=TABLE, extra="ignore", frozen=True
+    )
+
+    home: Path = Path(".apogee")  # folder with keys, chain state, rows, logs
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - .env files are not read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the name is given
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = PyprojectTomlConfigSettingsSource(settings_cls, FILE)
+        return init_settings, env_settings, file
+
+
+class UpSettings(ProcessSettings):
+    """`apogee up` and `apogee demo`: what is started."""
+
+    backend: Backend = "auto"  # anvil where it can be had, otherwise pyevm
+    nodes: Annotated[int, Field(ge=1, le=64)] = 8  # da-nodes, each its own process
+
+
+class ChainSettings(ProcessSettings):
+    """A process that talks to a chain; both are read from the home when not given."""
+
+    rpc_url: str | None = None
+    deployments: Path | None = None  # folder with <network>.json
+    network: str = "devnet"  # which <network>.json
+
+
+class DaNodeSettings(ChainSettings):
+    """`apogee da-node`: one operator's node."""
+
+    node_index: Annotated[int, Field(ge=0, le=63)] = 0  # which operator of this home
+    node_port: Port | None = None  # read from the home when not given
+
+
+class WorkerSettings(ChainSettings):
+    """`apogee worker`: Celery jobs and the loop that finds lost ones."""
+
+    broker_url: str | None = None  # redis:// or amqp://; None is the embedded broker
+    worker_pool: Literal["solo", "prefork"] = "solo"  # solo is one process; prefork uses more cores
+    worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 1
+    reconcile_seconds: Annotated[float, Field(gt=0, le=3_600)] = 2.0  # between looks at the chain
+
+
+def environment_for_children() -> dict[str, str]:
+    """The environment handed to child processes; a caller's own thread counts win."""
+    return {**THREADS, **os.environ}
+
+
+T = TypeVar("T", bound=ProcessSettings)
+
+
+def read_settings(kind: type[T], **flags: Any) -> T:
+    """Settings of one process; flags that are None were not given. Raises: SettingInvalid."""
+    try:
+        return kind(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingInvalid(
+            setting=".".join(map(str, first["loc"])), why=first["msg"], value=first.get("input")
+        ) from error
