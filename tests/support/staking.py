@@ -1,4 +1,4 @@
-"""Deploy the ledger of stake and people it with operators, for every contract test that needs them."""
+"""Deploy the ledger of stake and people it with operators, for every test that needs them."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +29,7 @@ TERMS = (
 
 @dataclass(frozen=True, slots=True)
 class StakingSite:
-    """The deployed ledger; `court` is an address that plays SlashingCourt's role until one is wired."""
+    """The deployed ledger; `court` is the address that holds SlashingCourt's role."""
 
     registry: Any
     stake: Any

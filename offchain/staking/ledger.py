@@ -1,0 +1,484 @@
+"""The ledger of stake in exact integers: what StakeManager does, without a chain.
+
+It is the oracle of the contract tests: after any sequence of calls both hold the same wei. Methods
+check first and change afterwards, so a refused call leaves nothing behind. `now` is the chain time.
+Source: docs/protocol/staking.md#ledger.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+
+from offchain.staking import errors
+from offchain.staking.buckets import Buckets
+from offchain.staking.model import (
+    CLOSING_SHIFT,
+    MAX_LEVERAGE,
+    MAX_TRANCHE_WEI,
+    PRICE_ONE,
+    Clock,
+    History,
+    OperatorId,
+    PoolId,
+    PoolState,
+    Service,
+    Status,
+    Terms,
+    Ticket,
+    TicketId,
+    Tranche,
+    operator_of,
+    pool_id,
+    service_of,
+)
+from offchain.staking.reward_book import RewardBook
+from offchain.staking.roster import Roster
+
+_EMPTY_POOL = PoolState(0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A delegator's shares of one pool, and the generation they belong to."""
+
+    generation: int = 0
+    shares: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A recorded share price, in 2**-127; it falls with slashes."""
+
+    generation: int = 0
+    price: int = PRICE_ONE
+
+
+@dataclass(slots=True)
+class StakeLedger:
+    """All pools, exits, rewards and slashes of one deployment."""
+
+    clock: Clock
+    terms: Terms
+    max_operators: int
+    now: int
+    roster: Roster = field(init=False)
+    rewards: RewardBook = field(init=False)
+    buckets: Buckets = field(default_factory=Buckets)
+    pools: dict[PoolId, History[PoolState]] = field(default_factory=dict)
+    positions: dict[tuple[str, PoolId], History[Position]] = field(default_factory=dict)
+    prices: dict[PoolId, History[Price]] = field(default_factory=dict)
+    taken: defaultdict[tuple[PoolId, int], int] = field(default_factory=lambda: defaultdict(int))
+    balance: int = 0
+
+    def __post_init__(self) -> None:
+        self.roster = Roster(self.max_operators)
+        self.rewards = RewardBook(self.terms.commission_delay)
+
+    # --- operators
+    def register(self, owner: str, key_hash: bytes) -> OperatorId:
+        return self.roster.register(owner, key_hash, self._next_epoch())
+
+    def rotate(self, owner: str, key_hash: bytes) -> None:
+        self.roster.rotate(owner, key_hash, self._next_epoch())
+
+    def join(self, owner: str, service: Service, *, commission_bps: int, value: int) -> None:
+        """Raises: NotAnOwner, CannotJoin, StillJailed, BelowMinStake, SeatTooDear."""
+        pool = self._own_pool(owner, service)
+        state = self.pool(pool)
+        if state.status not in (Status.ABSENT, Status.EXITING):
+            raise errors.CannotJoin(status=state.status)
+        if self.now < state.jailed_until:
+            raise errors.StillJailed(until=state.jailed_until)
+        own = state.own + value
+        if own < self.terms.min_stake(service):
+            raise errors.BelowMinStake(own=own)
+        if state.status == Status.ABSENT and commission_bps > 10_000:
+            raise errors.CommissionTooHigh(bps=commission_bps)
+        weight = min(own + state.delegated, MAX_LEVERAGE * own)
+        evicted = self.roster.find_seat(pool, weight)
+        self._check_own_deposit(state, value)
+
+        if state.status == Status.ABSENT:
+            self.rewards.set_commission(pool, commission_bps, now=self.now, is_immediate=True)
+        if evicted is not None:
+            self._unseat(evicted, Status.EXITING)
+        self.roster.take_seat(pool)
+        self.balance += value
+        self._save(pool, replace(state, status=Status.ACTIVE, own=own))
+
+    def deposit(self, owner: str, service: Service, value: int) -> None:
+        """Raises: NotAnOwner, JoinFirst, DepositTooSmall, TrancheFull."""
+        pool = self._own_pool(owner, service)
+        state = self.pool(pool)
+        if state.status in (Status.ABSENT, Status.TOMBSTONED):
+            raise errors.JoinFirst(pool=pool)
+        self._check_own_deposit(state, value)
+        self.balance += value
+        self._save(pool, replace(state, own=state.own + value))
+
+    def exit_own(self, owner: str, service: Service, amount: int) -> TicketId:
+        """Raises: NotAnOwner, NothingToExit, ExceedsOwnStake."""
+        pool = self._own_pool(owner, service)
+        state = self.pool(pool)
+        if amount == 0:
+            raise errors.NothingToExit(pool=pool)
+        if amount > state.own:
+            raise errors.ExceedsOwnStake(own=state.own, asked=amount)
+        self._save(pool, replace(state, own=state.own - amount))
+        return self._ticket(owner, pool, Tranche.OWN, amount=amount, then=0)
+
+    def leave(self, owner: str, service: Service) -> None:
+        """Raises: NotAnOwner, NothingToClose."""
+        self._close(self._own_pool(owner, service))
+
+    def unjail(self, owner: str, service: Service) -> None:
+        """Raises: NotAnOwner, NotJailed, StillJailed."""
+        pool = self._own_pool(owner, service)
+        state = self.pool(pool)
+        if state.status != Status.JAILED:
+            raise errors.NotJailed(pool=pool)
+        if self.now < state.jailed_until:
+            raise errors.StillJailed(until=state.jailed_until)
+        self._save(pool, replace(state, status=Status.ACTIVE))
+
+    def set_commission(self, owner: str, service: Service, bps: int) -> None:
+        """Raises: NotAnOwner, CommissionTooHigh."""
+        pool = self._own_pool(owner, service)
+        self.rewards.set_commission(pool, bps, now=self.now, is_immediate=False)
+
+    # --- anyone
+    def delegate(self, account: str, pool: PoolId, *, value: int, min_shares: int = 0) -> int:
+        """Returns the shares minted, rounded down. Raises: see `_check_delegation`."""
+        minted = self._check_delegation(account, pool, value=value, min_shares=min_shares)
+        self.balance += value
+        self._add_delegation(account, pool, value=value, minted=minted)
+        return minted
+
+    def request_exit(self, account: str, pool: PoolId, *, shares: int, then: int = 0) -> TicketId:
+        """Raises: NothingToExit, ExceedsShares."""
+        state, held = self.pool(pool), self.position(account, pool)
+        if shares == 0:
+            raise errors.NothingToExit(pool=pool)
+        if shares > held.shares:
+            raise errors.ExceedsShares(held=held.shares, asked=shares)
+        if held.generation != state.generation:
+            return self._exit_closed(account, pool, held, shares=shares, then=then)
+        payout = state.delegated * shares // state.shares
+        if payout == 0:
+            raise errors.NothingToExit(pool=pool)
+        self._put_position(account, pool, replace(held, shares=held.shares - shares))
+        changed = replace(state, delegated=state.delegated - payout, shares=state.shares - shares)
+        self._save(pool, changed)
+        return self._ticket(account, pool, Tranche.DELEGATED, amount=payout, then=then)
+
+    def withdraw(self, caller: str, number: TicketId) -> int:
+        """Returns the wei paid. Raises: NotTicketOwner, NoSuchTicket, NotMatured, MoneyReserved."""
+        ticket = self.buckets.tickets.get(number)
+        if ticket is not None and ticket.owner != caller:
+            raise errors.NotTicketOwner(ticket=number)
+        paid = self.buckets.take(number, self._limit_of(number, ticket))
+        self.balance -= paid
+        return paid
+
+    def redelegate(self, number: TicketId) -> int:
+        """Returns the shares minted. Raises: NoPoolNamed, and as withdraw and delegate."""
+        ticket = self.buckets.tickets.get(number)
+        if ticket is not None and ticket.then == 0:
+            raise errors.NoPoolNamed(ticket=number)
+        limit = self._limit_of(number, ticket)
+        assert ticket is not None
+        worth = self.buckets.worth(ticket)
+        if limit == 0 and worth > 0:
+            raise errors.MoneyReserved(ticket=number, due=worth)
+        value = worth if limit is None else min(worth, limit)
+        then = PoolId(ticket.then)
+        minted = self._check_delegation(ticket.owner, then, value=value, min_shares=0)
+        self.buckets.take(number, limit)
+        self._add_delegation(ticket.owner, then, value=value, minted=minted)
+        return minted
+
+    def force_exit(self, pool: PoolId) -> None:
+        """Raises: PoolInOrder, NothingToClose."""
+        state = self.pool(pool)
+        is_below = state.below_since > 0 and self.now >= state.below_since + self.clock.day_seconds
+        if not is_below and state.status not in (Status.TOMBSTONED, Status.EXITING):
+            raise errors.PoolInOrder(pool=pool)
+        self._close(pool)
+
+    def reward(self, pool: PoolId, value: int) -> None:
+        """Raises: NoStakeToReward."""
+        state = self.pool(pool)
+        self.rewards.distribute(
+            pool,
+            value,
+            tranches=(state.own, state.delegated),
+            shares=state.shares,
+            place=(state.generation, self.now),
+        )
+        self.balance += value
+
+    def claim(self, account: str, pool: PoolId) -> int:
+        """Returns the wei paid. Raises: NothingToClaim."""
+        if self.claimable(account, pool) == 0:
+            raise errors.NothingToClaim(account=account, pool=pool)
+        held = self.position(account, pool)
+        self._settle(account, pool, held, held.generation)
+        paid = self.rewards.collect(account, pool, is_owner=self._is_owner(account, pool))
+        self.balance -= paid
+        return paid
+
+    # --- the court
+    def slash(self, pool: PoolId, epoch: int, amount: int) -> int:
+        """Returns the wei taken: own first, then delegated pro rata. Raises: EpochNotFinal."""
+        self.clock.check_final(epoch, self.now)
+        first_day = self.clock.day_of(epoch)
+        state = self.pool(pool)
+        bucket_own, bucket_delegated = self.buckets.held(pool, first_day)
+        own, delegated = bucket_own + state.own, bucket_delegated + state.delegated
+        room = (
+            self.pools[pool].at(epoch).stake - self.taken[pool, epoch] if pool in self.pools else 0
+        )
+        total = min(amount, room, own + delegated)
+        if total == 0:
+            return 0
+        self.taken[pool, epoch] += total
+        self.balance -= total
+        due = [min(total, own), total - min(total, own)]
+        due[0] = self.buckets.cut(pool, first_day, Tranche.OWN, due=due[0], held=own)
+        due[1] = self.buckets.cut(pool, first_day, Tranche.DELEGATED, due=due[1], held=delegated)
+        if due[0] or due[1]:
+            state = replace(state, own=state.own - due[0], delegated=state.delegated - due[1])
+            if due[1]:
+                state = self._reprice(pool, state)
+            self._save(pool, state)
+        return total
+
+    def reserve(self, pool: PoolId, amount: int) -> None:
+        self._replace(pool, reserved=self.pool(pool).reserved + amount)
+
+    def release(self, pool: PoolId, amount: int) -> None:
+        """Raises: NotReserved."""
+        if amount > self.pool(pool).reserved:
+            raise errors.NotReserved(reserved=self.pool(pool).reserved, asked=amount)
+        self._replace(pool, reserved=self.pool(pool).reserved - amount)
+
+    def open_case(self, pool: PoolId) -> None:
+        self._replace(pool, open_cases=self.pool(pool).open_cases + 1)
+
+    def close_case(self, pool: PoolId) -> None:
+        """Raises: NoOpenCase."""
+        if self.pool(pool).open_cases == 0:
+            raise errors.NoOpenCase(pool=pool)
+        self._replace(pool, open_cases=self.pool(pool).open_cases - 1)
+
+    def jail(self, pool: PoolId, until: int) -> None:
+        self._replace(pool, jailed_until=max(until, self.pool(pool).jailed_until))
+        if self.pool(pool).status == Status.ACTIVE:
+            self._save(pool, replace(self.pool(pool), status=Status.JAILED))
+
+    def tombstone(self, number: OperatorId) -> None:
+        self.roster.tombstoned.add(number)
+        for pool in self.roster.pools_of(number):
+            self._unseat(pool, Status.TOMBSTONED)
+
+    # --- views
+    def pool(self, pool: PoolId) -> PoolState:
+        return self.pools[pool].newest if pool in self.pools else _EMPTY_POOL
+
+    def position(self, account: str, pool: PoolId) -> Position:
+        history = self.positions.get((account, pool))
+        return history.newest if history else Position()
+
+    def stake_at(self, pool: PoolId, epoch: int) -> int:
+        self.clock.check_final(epoch, self.now)
+        return self._state_at(pool, epoch).stake
+
+    def weight_at(self, pool: PoolId, epoch: int) -> int:
+        self.clock.check_final(epoch, self.now)
+        return self._state_at(pool, epoch).weight(self.terms.min_stake(service_of(pool)))
+
+    def exposed(self, pool: PoolId, epoch: int) -> int:
+        """Wei that may still answer for an offence of `epoch`."""
+        return self.pool(pool).stake + sum(self.buckets.held(pool, self.clock.day_of(epoch)))
+
+    def claimable(self, account: str, pool: PoolId) -> int:
+        held = self.position(account, pool)
+        return self.rewards.claimable(
+            account,
+            pool,
+            generation=held.generation,
+            shares=held.shares,
+            is_owner=self._is_owner(account, pool),
+        )
+
+    def votes_at(self, account: str, pool: PoolId, time: int) -> int:
+        """Wei the account had in the pool by the cut-off of that epoch. Raises: NotPast."""
+        if time > self.now:
+            raise errors.NotPast(time=time, now=self.now)
+        epoch = self.clock.current_epoch(time)
+        held = self.positions.get((account, pool), History(Position())).at(epoch)
+        price = self.prices.get(pool, History(Price())).at(epoch)
+        votes = held.shares * price.price // PRICE_ONE if held.generation == price.generation else 0
+        own = self._state_at(pool, epoch).own if self._is_owner(account, pool) else 0
+        return votes + own
+
+    def matures_at(self, ticket: Ticket) -> int:
+        service = service_of(PoolId(ticket.pool))
+        return self.clock.end_of_day(ticket.day) + self.terms.unbonding(service)
+
+    # --- inside
+    def _next_epoch(self) -> int:
+        return self.clock.next_epoch(self.now)
+
+    def _exit_day(self) -> int:
+        """The day of the last epoch that still counts money leaving now."""
+        return self.clock.day_of(self._next_epoch() - 1)
+
+    def _own_pool(self, owner: str, service: Service) -> PoolId:
+        return pool_id(self.roster.owned(owner), service)
+
+    def _is_owner(self, account: str, pool: PoolId) -> bool:
+        return self.roster.owners.get(operator_of(pool)) == account
+
+    def _state_at(self, pool: PoolId, epoch: int) -> PoolState:
+        return self.pools[pool].at(epoch) if pool in self.pools else _EMPTY_POOL
+
+    def _save(self, pool: PoolId, state: PoolState) -> None:
+        """Let a changed pool count from the next epoch on, in the tree as well."""
+        min_stake = self.terms.min_stake(service_of(pool))
+        was_below = self.pool(pool).stake < min_stake
+        is_below = state.stake < min_stake
+        if was_below != is_below:
+            state = replace(state, below_since=self.now if is_below else 0)
+        epoch = self._next_epoch()
+        self.pools.setdefault(pool, History(_EMPTY_POOL)).put(epoch, state)
+        weight = state.weight(min_stake)
+        self.roster.set_weight(pool, epoch, stake=state.stake if weight else 0, weight=weight)
+
+    def _replace(self, pool: PoolId, **changes: int) -> None:
+        """Change what no epoch looks at: cases, sentences, reservations."""
+        history = self.pools.setdefault(pool, History(_EMPTY_POOL))
+        changed = replace(history.newest, **changes)
+        if history.values:
+            history.values[-1] = changed
+        else:
+            history.initial = changed
+
+    def _put_position(self, account: str, pool: PoolId, position: Position) -> None:
+        held = self.position(account, pool)
+        self._settle(account, pool, held, position.generation)
+        history = self.positions.setdefault((account, pool), History(Position()))
+        history.put(self._next_epoch(), position)
+
+    def _settle(self, account: str, pool: PoolId, held: Position, next_generation: int) -> None:
+        self.rewards.settle(
+            account,
+            pool,
+            generation=held.generation,
+            shares=held.shares,
+            next_generation=next_generation,
+        )
+
+    def _check_own_deposit(self, state: PoolState, value: int) -> None:
+        if value < self.terms.min_deposit:
+            raise errors.DepositTooSmall(value=value, least=self.terms.min_deposit)
+        if state.own + value >= MAX_TRANCHE_WEI:
+            raise errors.TrancheFull(own=state.own, value=value)
+
+    def _check_delegation(self, account: str, pool: PoolId, *, value: int, min_shares: int) -> int:
+        """Shares a deposit would buy, in the order the contract refuses."""
+        state, held = self.pool(pool), self.position(account, pool)
+        if state.status != Status.ACTIVE:
+            raise errors.PoolNotActive(pool=pool)
+        if state.open_cases:
+            raise errors.CaseOpen(pool=pool)
+        if value < self.terms.min_deposit:
+            raise errors.DepositTooSmall(value=value, least=self.terms.min_deposit)
+        if held.generation != state.generation and held.shares:
+            block = self.buckets.blocks.get((pool, held.generation))
+            if block is not None and block.bucket_shares:
+                raise errors.OldSharesHeld(pool=pool, shares=held.shares)
+        minted = value * state.shares // state.delegated if state.shares else value
+        if minted < min_shares:
+            raise errors.TooFewShares(minted=minted, least=min_shares)
+        if state.delegated + value >= MAX_TRANCHE_WEI:
+            raise errors.TrancheFull(delegated=state.delegated, value=value)
+        return minted
+
+    def _add_delegation(self, account: str, pool: PoolId, *, value: int, minted: int) -> None:
+        state, held = self.pool(pool), self.position(account, pool)
+        kept = held.shares if held.generation == state.generation else 0
+        self._put_position(account, pool, Position(state.generation, kept + minted))
+        delegated = state.delegated + value
+        self._save(pool, replace(state, delegated=delegated, shares=state.shares + minted))
+
+    def _exit_closed(
+        self, account: str, pool: PoolId, held: Position, *, shares: int, then: int
+    ) -> TicketId:
+        block = self.buckets.blocks.get((pool, held.generation))
+        if block is None or block.bucket_shares * shares // block.pool_shares == 0:
+            raise errors.NothingToExit(pool=pool)
+        self._put_position(account, pool, replace(held, shares=held.shares - shares))
+        minted, day, generation = self.buckets.unblock(pool, held.generation, shares)
+        ticket = Ticket(account, pool, Tranche.DELEGATED, day, generation, minted, then)
+        return self.buckets.open_ticket(ticket)
+
+    def _ticket(
+        self, account: str, pool: PoolId, kind: Tranche, *, amount: int, then: int
+    ) -> TicketId:
+        day = self._exit_day()
+        shares, generation = self.buckets.enter(pool, day, kind, amount)
+        return self.buckets.open_ticket(Ticket(account, pool, kind, day, generation, shares, then))
+
+    def _limit_of(self, number: TicketId, ticket: Ticket | None) -> int | None:
+        """What a ticket may be paid at most; None without a reservation."""
+        if ticket is None:
+            raise errors.NoSuchTicket(ticket=number)
+        if self.now < self.matures_at(ticket):
+            raise errors.NotMatured(ticket=number, matures_at=self.matures_at(ticket))
+        pool = PoolId(ticket.pool)
+        state = self.pool(pool)
+        if not state.reserved:
+            return None
+        exposed = state.stake + sum(self.buckets.held(pool, ticket.day))
+        return max(exposed - state.reserved, 0)
+
+    def _close(self, pool: PoolId) -> None:
+        """Move everything active to the bucket of the day and give the seat up."""
+        state = self.pool(pool)
+        if state.stake == 0:
+            raise errors.NothingToClose(pool=pool)
+        status = state.status if state.status == Status.TOMBSTONED else Status.ABSENT
+        own = state.own
+        closed = self._close_generation(pool, replace(state, own=0, status=status))
+        self._save(pool, closed)
+        if own:
+            owner = self.roster.owners[operator_of(pool)]
+            self._ticket(owner, pool, Tranche.OWN, amount=own, then=0)
+        self.roster.leave_seat(pool)
+
+    def _reprice(self, pool: PoolId, state: PoolState) -> PoolState:
+        if state.delegated == 0 or state.delegated < state.shares >> CLOSING_SHIFT:
+            return self._close_generation(pool, state)
+        self._put_price(pool, Price(state.generation, state.delegated * PRICE_ONE // state.shares))
+        return state
+
+    def _close_generation(self, pool: PoolId, state: PoolState) -> PoolState:
+        if not state.shares:
+            return state
+        if state.delegated:
+            self.buckets.block(
+                pool,
+                state.generation,
+                self._exit_day(),
+                assets=state.delegated,
+                shares=state.shares,
+            )
+        self._put_price(pool, Price(state.generation + 1))
+        return replace(state, delegated=0, shares=0, generation=state.generation + 1)
+
+    def _put_price(self, pool: PoolId, price: Price) -> None:
+        self.prices.setdefault(pool, History(Price())).put(self._next_epoch(), price)
+
+    def _unseat(self, pool: PoolId, status: Status) -> None:
+        self._save(pool, replace(self.pool(pool), status=status))
+        self.roster.leave_seat(pool)
