@@ -16,7 +16,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTHON_DIRECTORIES = ("offchain", "scripts", "tests", "benchmarks")
-VYPER_LINE_LENGTH = "120"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,8 @@ def gates() -> list[Gate]:
         ),
         Gate(
             "vyper-format",
-            (tool("mamushi"), "-q", "--check", "-l", VYPER_LINE_LENGTH, *sources),
-            (tool("mamushi"), "-q", "-l", VYPER_LINE_LENGTH, *sources),
+            (python, "scripts/check_vyper_format.py"),
+            (python, "scripts/check_vyper_format.py", "--fix"),
         ),
         Gate("imports", (tool("lint-imports"), "--no-cache")),
         Gate("contract-imports", (python, "scripts/check_contract_imports.py")),
