@@ -1,8 +1,9 @@
 """Precompiles at native speed for py-evm: the addresses, gas and failures of Prague, and P-256.
 
 Source: EIP-2537 (0x0b..0x11), EIP-4844 (0x0a), EIP-7951 (0x100). The pure py-evm functions take
-0.7 s for a pairing of two and 1.5 s for a point evaluation; arkworks and a cached c-kzg setup take
-about 2 ms. ecrecover (0x01) needs no replacement: eth-keys picks coincurve when it is installed.
+0.7 s for a pairing of two and 1.5 s for a point evaluation; arkworks takes about 2 ms for either.
+An opening needs one point of the trusted setup only, so c-kzg's three seconds of loading, with the
+interpreter locked, are spared. ecrecover (0x01) needs no replacement: eth-keys picks coincurve.
 
   address  what             input                          output   gas
   0x0a     KZG opening      hash 32, z 32, y 32, C 48, W 48    64   50,000
@@ -18,14 +19,9 @@ about 2 ms. ecrecover (0x01) needs no replacement: eth-keys picks coincurve when
 A failure of 0x0a..0x11 burns all gas of the call; a failure of 0x100 answers with no bytes.
 """
 
-import functools
-import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
-import ckzg
-import eth
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
@@ -64,7 +60,14 @@ _KZG_OUTPUT: Final = FIELD_ELEMENTS_PER_BLOB.to_bytes(32, "big") + BLS_MODULUS.t
 _ONE: Final = (1).to_bytes(32, "big")
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _P256_PREHASHED: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
-_setup_lock: Final = threading.Lock()
+# [tau]_2, the second G2 point of the EIP-4844 trusted setup (KZG ceremony of 2023).
+_TAU_G2: Final = G2Point.from_compressed_bytes(
+    bytes.fromhex(
+        "b5bfd7dd8cdeb128843bc287230af38926187075cbfbefa81009a2ce615ac53d"
+        "2914e5870cb452d2afaaab24f3499f72185cbfee53492714734429b7b38608e2"
+        "3926c911cceceac9a36851477ba4c60b087041de621000edc98edada20c1def2"
+    )
+)
 
 
 def install_native_precompiles(computation_class: Any = PragueComputation) -> None:
@@ -78,33 +81,20 @@ def install_native_precompiles(computation_class: Any = PragueComputation) -> No
     }
 
 
-def load_kzg_setup() -> object:
-    """The EIP-4844 trusted setup, read once per process (about a second) and shared."""
-    with _setup_lock:
-        return _read_kzg_setup()
-
-
-@functools.cache
-def _read_kzg_setup() -> object:
-    path = Path(eth.__file__).parent / "_utils" / "kzg_trusted_setup.txt"
-    return ckzg.load_trusted_setup(str(path), 0)
-
-
 def _point_evaluation(computation: Any) -> Any:
     computation.consume_gas(POINT_EVALUATION_PRECOMPILE_GAS, reason="KZG opening")
     data = computation.msg.data_as_bytes
     if len(data) != 192:
         raise VMError("Point evaluation invalid input length.")
-    commitment = data[96:144]
-    if kzg_to_versioned_hash(commitment) != data[:32]:
+    raw_commitment = data[96:144]
+    if kzg_to_versioned_hash(raw_commitment) != data[:32]:
         raise VMError("Point evaluation commitment does not match versioned hash.")
-    try:
-        proved = ckzg.verify_kzg_proof(
-            commitment, data[32:64], data[64:96], data[144:], load_kzg_setup()
-        )
-    except RuntimeError as error:
-        raise VMError("Point evaluation input is no point or no scalar.") from error
-    if not proved:
+    point, value = _canonical_scalar(data[32:64]), _canonical_scalar(data[64:96])
+    commitment, proof = _compressed_g1(raw_commitment), _compressed_g1(data[144:])
+    # p(z) = y exactly when e(C - [y], -[1]) e(W, [tau] - [z]) = 1.
+    left = [commitment - G1Point() * value, proof]
+    right = [-G2Point(), _TAU_G2 - G2Point() * point]
+    if not GT.pairing_check(left, right):
         raise VMError("Point evaluation KZG proof verification failed.")
     computation.output = _KZG_OUTPUT
     return computation
@@ -191,6 +181,23 @@ def _p256_is_valid(data: bytes) -> bool:
     except (ValueError, InvalidSignature):
         return False
     return True
+
+
+def _canonical_scalar(raw: bytes) -> Scalar:
+    if int.from_bytes(raw, "big") >= BLS_MODULUS:
+        raise VMError("A scalar is not below the group order.")
+    return Scalar.from_be_bytes(raw)
+
+
+def _compressed_g1(raw: bytes) -> G1Point:
+    """A point of the subgroup in its one right encoding; infinity is allowed."""
+    try:
+        point = G1Point.from_compressed_bytes(raw)
+    except ValueError as error:
+        raise VMError(f"Not a point: {error}") from error
+    if bytes(point.to_compressed_bytes()) != raw:
+        raise VMError("A compressed point is not in canonical form.")
+    return point
 
 
 def _sized(computation: Any, length: int) -> bytes:
