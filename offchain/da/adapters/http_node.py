@@ -1,0 +1,277 @@
+"""A node's HTTP face: thin routes over the use cases, problem+json errors, limits, metrics.
+
+Bodies are `application/octet-stream` in the frames of offchain/core/wire.py. An upload carries
+  Content-Length      as the paid shape says
+  Content-Digest      sha-256=:<base64>:              (RFC 9530)
+  Apogee-Expiry       chain time in seconds
+  Apogee-Signature    65 bytes in hex                 (offchain/da/authenticate.py)
+Errors follow RFC 9457 with a stable `code`. The process binds to loopback; an operator publishes it
+through a proxy of their own. Source: docs/protocol/da.md#interfaces.
+"""
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from offchain.core.errors import (
+    ApogeeError,
+    Conflict,
+    Corrupt,
+    InvalidInput,
+    NotFound,
+    Rejected,
+    Unavailable,
+    kind_of,
+)
+from offchain.da.accept import AcceptRows
+from offchain.da.adapters.peer_limits import PeerLimits
+from offchain.da.authenticate import SignedRequest
+from offchain.da.refusals import BodySize, RateLimited, RequestMalformed
+from offchain.da.serve import MAX_ROWS_PER_REQUEST, ServeRows
+
+HOST: Final = "127.0.0.1"
+OCTETS: Final = "application/octet-stream"
+MAX_DRAINED_BYTES: Final = 32 << 20
+DRAIN_SECONDS: Final = 2.0
+MAX_ROW_LIST: Final = 5 * MAX_ROWS_PER_REQUEST
+_STATUS: Final[dict[type[ApogeeError], HTTPStatus]] = {
+    InvalidInput: HTTPStatus.BAD_REQUEST,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Rejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+log = logging.getLogger(__name__)
+
+Readiness = Callable[[], Awaitable[str | None]]  # None: ready; otherwise why not
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFace:
+    """What the face stands in front of."""
+
+    accept: AcceptRows
+    serve: ServeRows
+    readiness: Readiness
+    limits: PeerLimits
+
+
+def build_node_app(face: NodeFace) -> FastAPI:
+    """The node's routes. Upload and reads count against the peer's rate, health does not."""
+    app = FastAPI(title="Apogee DA node", docs_url=None, redoc_url=None, openapi_url=None)
+    counters: dict[str, int] = {}
+    _add_errors(app, counters)
+    _add_upload(app, face, counters)
+    _add_reads(app, face, counters)
+    _add_health(app, face, counters)
+    return app
+
+
+def node_server(app: FastAPI, port: int) -> uvicorn.Server:
+    """A server on loopback; `await server.serve()` runs it, `server.should_exit` stops it."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=HOST,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            limit_concurrency=256,
+            timeout_graceful_shutdown=5,
+        )
+    )
+
+
+def _add_upload(app: FastAPI, face: NodeFace, counters: dict[str, int]) -> None:
+    @app.post("/v1/blobs/{blob_id}/rows")
+    async def deliver(blob_id: str, request: Request) -> Response:
+        face.limits.require(_peer(request))
+        body = request.stream()
+        try:
+            declared = _declared_bytes(request)
+            signed = _signed_request(request)
+            signature = await face.accept.accept(
+                _blob_id(blob_id), signed, body, declared_bytes=declared
+            )
+        except ApogeeError:
+            await _drain(body)
+            raise
+        except ClientDisconnect as error:
+            raise BodySize(reason="the sender hung up") from error
+        _count(counters, "rows_accepted")
+        return _octets(signature.compressed)
+
+
+def _add_reads(app: FastAPI, face: NodeFace, counters: dict[str, int]) -> None:
+    serve = face.serve
+
+    def admit(request: Request, blob_id: str) -> bytes:
+        face.limits.require(_peer(request))
+        _count(counters, "reads")
+        return _blob_id(blob_id)
+
+    @app.get("/v1/blobs/{blob_id}/signature")
+    async def signature(blob_id: str, request: Request) -> Response:
+        return _octets((await face.accept.signature(admit(request, blob_id))).compressed)
+
+    @app.get("/v1/blobs/{blob_id}/have")
+    async def have(blob_id: str, request: Request) -> Response:
+        return _octets(await serve.have(admit(request, blob_id)))
+
+    @app.get("/v1/blobs/{blob_id}/header")
+    async def header(blob_id: str, request: Request) -> Response:
+        return _octets(await serve.header(admit(request, blob_id)))
+
+    @app.get("/v1/blobs/{blob_id}/rows")
+    async def rows(blob_id: str, request: Request) -> Response:
+        wanted = _row_list(request.query_params.get("i", ""))
+        answer = await serve.rows(admit(request, blob_id), wanted)
+        _count(counters, "rows_served", len(wanted))
+        return _octets(answer)
+
+    @app.get("/v1/blobs/{blob_id}/leaf")
+    async def leaf(blob_id: str, request: Request) -> Response:
+        row = _number(request.query_params.get("row", ""))
+        number = _number(request.query_params.get("leaf", ""))
+        return _octets(await serve.leaf(admit(request, blob_id), row, number))
+
+
+def _add_health(app: FastAPI, face: NodeFace, counters: dict[str, int]) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        reason = await face.readiness()
+        status = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
+        return Response(reason or "ready", status_code=status, media_type="text/plain")
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        lines = [
+            f"# TYPE apogee_da_node_{name}_total counter\napogee_da_node_{name}_total {value}\n"
+            for name, value in sorted(counters.items())
+        ]
+        return Response("".join(lines), media_type="text/plain; version=0.0.4")
+
+
+def _add_errors(app: FastAPI, counters: dict[str, int]) -> None:
+    @app.exception_handler(ApogeeError)
+    async def refuse(request: Request, error: ApogeeError) -> Response:
+        _count(counters, "refused_" + error.code.replace(".", "_"))
+        status = _STATUS.get(kind_of(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+        if isinstance(error, RateLimited):
+            status = HTTPStatus.TOO_MANY_REQUESTS
+        log.info("request_refused", extra={"code": error.code, "path": request.url.path})
+        return _problem(error, status)
+
+    @app.exception_handler(HTTPException)
+    async def unknown_route(_: Request, error: HTTPException) -> Response:
+        wrapped = NotFound(str(error.detail)) if error.status_code == 404 else InvalidInput()
+        return _problem(wrapped, HTTPStatus(error.status_code))
+
+
+def _problem(error: ApogeeError, status: HTTPStatus) -> Response:
+    """RFC 9457: type, title, status, detail, and our code, fields and next step."""
+    import json
+
+    described = error.as_json()
+    body = {
+        "type": f"urn:apogee:error:{error.code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": described.pop("message"),
+        **described,
+    }
+    headers = {"Retry-After": "1"} if status in (429, 503) else None
+    return Response(
+        json.dumps(body),
+        status_code=status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _octets(raw: bytes) -> Response:
+    return Response(raw, media_type=OCTETS)
+
+
+def _count(counters: dict[str, int], name: str, amount: int = 1) -> None:
+    counters[name] = counters.get(name, 0) + amount
+
+
+def _peer(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _blob_id(text: str) -> bytes:
+    digits = text.removeprefix("0x")
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError as error:
+        raise RequestMalformed(blob_id=text[:80]) from error
+    if len(digits) != 64 or len(raw) != 32:
+        raise RequestMalformed(blob_id=text[:80])
+    return raw
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 4:
+        raise RequestMalformed(number=text[:20])
+    return int(text)
+
+
+def _row_list(text: str) -> list[int]:
+    if len(text) > MAX_ROW_LIST:
+        raise RequestMalformed(length=len(text), maximum=MAX_ROW_LIST)
+    return [_number(part) for part in text.split(",")]
+
+
+def _declared_bytes(request: Request) -> int:
+    text = request.headers.get("content-length", "")
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise RequestMalformed(content_length=text[:20])
+    return int(text)
+
+
+def _signed_request(request: Request) -> SignedRequest:
+    digest = request.headers.get("content-digest", "")
+    expiry = request.headers.get("apogee-expiry", "")
+    if not (digest.startswith("sha-256=:") and digest.endswith(":")):
+        raise RequestMalformed(content_digest=digest[:80])
+    if not expiry.isascii() or not expiry.isdigit() or len(expiry) > 20:
+        raise RequestMalformed(expiry=expiry[:30])
+    try:
+        return SignedRequest(
+            base64.b64decode(digest[9:-1], validate=True),
+            int(expiry),
+            bytes.fromhex(request.headers.get("apogee-signature", "")),
+        )
+    except (ValueError, binascii.Error) as error:
+        raise RequestMalformed(reason=str(error)) from error
+
+
+async def _drain(body: AsyncIterator[bytes]) -> None:
+    """Read a refused body for a moment, so that its sender gets to read the refusal."""
+    left = MAX_DRAINED_BYTES
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for piece in body:
+                left -= len(piece)
+                if left < 0:
+                    return

@@ -1,0 +1,268 @@
+r"""Publish one payload: encode, pay, send, collect, confirm; killed anywhere, it goes on.
+
+  PLANNED -> PAID -> ATTESTED -> CONFIRMED
+                 \-> REFUNDABLE -> REFUNDED           after a deadline without certificate
+
+The loop asks the chain where the blob stands and does the next step, so a crash, a second call and
+a reorg all look alike. The blob id is the idempotency key: the plan is durable before money moves,
+and a paid blob is never paid again. Source: docs/protocol/da.md#life-of-a-blob.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from offchain.core.erasure import ErasureEngine
+from offchain.da.aggregate import certificate_of
+from offchain.da.deliver import DeliverRows, Delivery, Parcel
+from offchain.da.dispersals import DispersalJournal, DispersalRecord, Stage
+from offchain.da.duties import BlobStanding, BlobTerms, BlobView
+from offchain.da.encode import EncodedBlob, encode
+from offchain.da.errors import Bottom
+from offchain.da.ports import BlobLedger, BlobTill, Settlement
+from offchain.da.refusals import BlobNotPaid, BlobUnknown, NotEnoughSignatures
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DispersalRules:
+    """`confirmations`: depth of the seed's block and of the certificate's block before they count,
+    the block itself counted. `poll_seconds`: between looks at the chain. `again_seconds`: before
+    another round when too few signed. `threads`: for encoding.
+    """
+
+    confirmations: int = 1
+    poll_seconds: float = 0.1
+    again_seconds: float = 1.0
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a dispersal is, for whoever watches."""
+
+    blob_id: bytes
+    stage: Stage
+    slices_signed: int = 0
+    slices_needed: int = 0
+    bytes_sent: int = 0
+
+
+Watcher = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersed:
+    """A confirmed blob. Settlements are None when an earlier run of this dispersal made them."""
+
+    blob_id: bytes
+    view: BlobView | None = None
+    paid: Settlement | None = None
+    confirmed: Settlement | None = None
+    absent: tuple[int, ...] = ()
+    failures: dict[int, str] = field(default_factory=dict)
+    bytes_sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DisperserParts:
+    """What a disperser is made of; `payer` and `disperser` are 20-byte addresses."""
+
+    ledger: BlobLedger
+    till: BlobTill
+    deliver: DeliverRows
+    journal: DispersalJournal
+    engine: ErasureEngine
+    payer: bytes
+    disperser: bytes
+
+
+class DisperseBlob:
+    """Publishes payloads of one matrix each."""
+
+    def __init__(
+        self,
+        parts: DisperserParts,
+        rules: DispersalRules,
+        watch: Watcher = lambda _: None,
+    ) -> None:
+        self._parts = parts
+        self._rules = rules
+        self._watch = watch
+
+    async def disperse(self, payload: bytes, *, days: int, salt: bytes) -> Dispersed:
+        """Publish until confirmed. The same payload, days and salt are the same blob.
+
+        Raises: NotEnoughSignatures after the deadline (then `reclaim` brings the fee back),
+        BlobNotPaid when it was refunded, Rejected from the contract, PayloadTooLarge.
+        """
+        encoded = await asyncio.to_thread(
+            encode, payload, self._parts.engine, threads=self._rules.threads
+        )
+        terms = BlobTerms(
+            payer=self._parts.payer,
+            disperser=self._parts.disperser,
+            data_root=encoded.header.data_root,
+            commitment=encoded.header.commitment,
+            shape=encoded.shape,
+            days=days,
+            salt=salt,
+        )
+        blob_id = self._parts.till.blob_id(terms)
+        record = await self._parts.journal.load(blob_id)
+        if record is None:
+            record = DispersalRecord(blob_id, terms, Stage.PLANNED)
+            await self._parts.journal.plan(record, payload)
+            return await self._drive(record, encoded, is_resumed=False)
+        return await self._drive(record, encoded, is_resumed=True)
+
+    async def resume(self, blob_id: bytes) -> Dispersed:
+        """Go on with a dispersal that an earlier process planned. Raises: as `disperse`."""
+        record = await self._parts.journal.load(blob_id)
+        if record is None:
+            raise BlobUnknown(blob_id=blob_id.hex())
+        payload = await self._parts.journal.payload(blob_id)
+        encoded = await asyncio.to_thread(
+            encode, payload, self._parts.engine, threads=self._rules.threads
+        )
+        return await self._drive(record, encoded, is_resumed=True)
+
+    async def resume_all(self) -> list[Dispersed]:
+        """Go on with everything open; what cannot be confirmed any more is left for `reclaim`."""
+        done = []
+        for blob_id in await self._parts.journal.open_ids():
+            try:
+                done.append(await self.resume(blob_id))
+            except NotEnoughSignatures as error:
+                log.warning("blob_unconfirmed", extra={"blob_id": blob_id.hex(), **error.fields})
+        return done
+
+    async def reclaim(self, blob_id: bytes) -> Settlement | None:
+        """Have the fee of an unconfirmed blob credited; None when that was done before.
+
+        Raises: BlobNotPaid while the deadline is not over or after a certificate, BlobUnknown.
+        """
+        view = await self._view(blob_id)
+        if view is None:
+            raise BlobUnknown(blob_id=blob_id.hex())
+        record = view.record
+        settlement = None
+        if record.standing is not BlobStanding.REFUNDED:
+            is_over = view.moment.time > record.deadline
+            if record.standing is not BlobStanding.PAID or not is_over:
+                raise BlobNotPaid(state=record.standing.value, deadline=record.deadline)
+            settlement = await asyncio.to_thread(self._parts.till.refund, blob_id)
+        await self._advance(blob_id, Stage.REFUNDED)
+        return settlement
+
+    async def _drive(
+        self, record: DispersalRecord, encoded: EncodedBlob, *, is_resumed: bool
+    ) -> Dispersed:
+        outcome = Dispersed(record.blob_id)
+        while True:
+            view = await self._view(record.blob_id)
+            if view is None:
+                paid = await asyncio.to_thread(self._parts.till.pay, record.terms)
+                outcome = replace(outcome, paid=paid)
+                await self._advance(record.blob_id, Stage.PAID)
+                continue
+            match view.record.standing:
+                case BlobStanding.CONFIRMED:
+                    if await self._is_settled(view):
+                        await self._advance(record.blob_id, Stage.CONFIRMED)
+                        return replace(outcome, view=view)
+                    await asyncio.sleep(self._rules.poll_seconds)
+                case BlobStanding.PAID:
+                    if view.moment.time > view.record.deadline:
+                        await self._give_up(record.blob_id, view, outcome)
+                    if view.duties is None or view.seed_depth < self._rules.confirmations:
+                        await asyncio.sleep(self._rules.poll_seconds)
+                        continue
+                    outcome = await self._certify(view, encoded, outcome, is_resumed=is_resumed)
+                    is_resumed = True
+                case BlobStanding.REFUNDED:
+                    await self._advance(record.blob_id, Stage.REFUNDED)
+                    raise BlobNotPaid(state=view.record.standing.value)
+                case BlobStanding.VOID:
+                    raise Bottom(blob_id=record.blob_id.hex())
+
+    async def _certify(
+        self, view: BlobView, encoded: EncodedBlob, outcome: Dispersed, *, is_resumed: bool
+    ) -> Dispersed:
+        """One round of sending and, with enough signatures, the certificate."""
+        assert view.duties is not None
+        duties, blob_id = view.duties, view.record.blob_id
+        record = await self._parts.journal.load(blob_id)
+        assert record is not None
+        parcel = Parcel(
+            view=view,
+            duties=duties,
+            encoded=encoded,
+            header=encoded.header.to_bytes(),
+            digest=self._parts.ledger.attestation_digest(view),
+            is_resumed=is_resumed,
+        )
+        delivery = await self._parts.deliver.deliver(
+            parcel, on_signature=lambda now: self._report(parcel, now)
+        )
+        outcome = replace(
+            outcome,
+            failures=dict(delivery.failures),
+            bytes_sent=outcome.bytes_sent + delivery.bytes_sent,
+        )
+        try:
+            certificate = await asyncio.to_thread(certificate_of, duties, delivery.signatures)
+        except NotEnoughSignatures:
+            await asyncio.sleep(self._rules.again_seconds)
+            return outcome
+        await self._advance(blob_id, Stage.ATTESTED)
+        confirmed = await asyncio.to_thread(self._parts.till.confirm, record.terms, certificate)
+        return replace(outcome, confirmed=confirmed, absent=certificate.absent)
+
+    async def _give_up(self, blob_id: bytes, view: BlobView, outcome: Dispersed) -> None:
+        await self._advance(blob_id, Stage.REFUNDABLE)
+        raise NotEnoughSignatures(
+            blob_id=blob_id.hex(),
+            deadline=view.record.deadline,
+            now=view.moment.time,
+            failures=", ".join(f"{who}:{why}" for who, why in sorted(outcome.failures.items())),
+        )
+
+    async def _is_settled(self, view: BlobView) -> bool:
+        """Whether the certificate's block is deep enough to be believed."""
+        block = view.moment.block - (self._rules.confirmations - 1)
+        if block == view.moment.block:
+            return True
+        try:
+            deep = await asyncio.to_thread(
+                self._parts.ledger.view, view.record.blob_id, at=max(block, 0)
+            )
+        except BlobUnknown:
+            return False
+        return deep.record.standing is BlobStanding.CONFIRMED
+
+    async def _view(self, blob_id: bytes) -> BlobView | None:
+        """The blob at the newest block; None when it is not paid there."""
+        ledger = self._parts.ledger
+        moment = await asyncio.to_thread(ledger.head)
+        try:
+            return await asyncio.to_thread(ledger.view, blob_id, at=moment.block)
+        except BlobUnknown:
+            return None
+
+    async def _advance(self, blob_id: bytes, stage: Stage) -> None:
+        await self._parts.journal.advance(blob_id, stage)
+        self._watch(Progress(blob_id, stage))
+
+    def _report(self, parcel: Parcel, delivery: Delivery) -> None:
+        self._watch(
+            Progress(
+                parcel.view.record.blob_id,
+                Stage.PAID,
+                parcel.duties.slices(set(delivery.signatures)),
+                parcel.duties.confirm_slices,
+                delivery.bytes_sent,
+            )
+        )

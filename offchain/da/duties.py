@@ -1,0 +1,139 @@
+"""Who answers for which row of a paid blob, as one named block shows it; pure.
+
+A `BlobView` is everything a node, a disperser or a reader needs to judge one blob, read at one
+block, so that no decision mixes two states of the chain. Source: docs/protocol/da.md#assignment.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from offchain.core.bls import PublicKey
+from offchain.core.layout import N, Shape
+from offchain.core.wire import Header
+
+ADDRESS_BYTES = 20
+BITMAP_BYTES = N // 8
+
+
+class BlobStanding(Enum):
+    """The state that the contract keeps; expiry is judged by time."""
+
+    PAID = "paid"
+    CONFIRMED = "confirmed"
+    REFUNDED = "refunded"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One block: its number and its timestamp in seconds."""
+
+    block: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobTerms:
+    """What is paid for; the blob id is the hash of exactly these and the contract.
+
+    Addresses are 20 bytes, `days` whole days of retention, `salt` 32 bytes of the caller's choice.
+    """
+
+    payer: bytes
+    disperser: bytes
+    data_root: bytes
+    commitment: bytes
+    shape: Shape
+    days: int
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRecord:
+    """A paid blob as the contract knows it; times in chain seconds, addresses 20 bytes."""
+
+    blob_id: bytes
+    standing: BlobStanding
+    payer: bytes
+    disperser: bytes
+    data_root: bytes
+    commitment: bytes
+    shape: Shape
+    paid_block: int
+    deadline: int
+    expiry: int
+
+    def is_header(self, header: Header) -> bool:
+        """Whether a header states what was paid for."""
+        return (
+            header.data_root == self.data_root
+            and header.commitment == self.commitment
+            and header.shape == self.shape
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One signer of a blob's quorum: its place in the table, its key and its rows, sorted."""
+
+    index: int
+    operator: int
+    endpoint: str
+    key: PublicKey
+    rows: tuple[int, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """The quorum of one blob; `confirm_slices` rows must be signed for a certificate."""
+
+    epoch: int
+    quorum_id: int
+    seed: bytes
+    confirm_slices: int
+    members: tuple[Duty, ...] = field(repr=False)
+
+    def of(self, operator: int) -> Duty | None:
+        """The duty of one operator, or None when it has no row of this blob."""
+        return next((duty for duty in self.members if duty.operator == operator), None)
+
+    def owners(self) -> dict[int, Duty]:
+        """The owner of every row."""
+        return {row: duty for duty in self.members for row in duty.rows}
+
+    def slices(self, operators: set[int]) -> int:
+        """How many slices these operators carry together."""
+        return sum(len(duty.rows) for duty in self.members if duty.operator in operators)
+
+
+@dataclass(frozen=True, slots=True)
+class BlobView:
+    """One blob at one block; `duties` is None until the block after the payment exists."""
+
+    moment: Moment
+    record: BlobRecord
+    duties: Duties | None
+
+    @property
+    def seed_depth(self) -> int:
+        """Blocks on top of the block that seeds the duties, itself counted; <= 0 before it."""
+        return self.moment.block - self.record.paid_block
+
+
+def bitmap_of(rows: frozenset[int] | set[int] | tuple[int, ...]) -> bytes:
+    """384 bytes, bit `row % 8` of byte `row // 8` (lowest first) set for every row."""
+    bits = bytearray(BITMAP_BYTES)
+    for row in rows:
+        bits[row >> 3] |= 1 << (row & 7)
+    return bytes(bits)
+
+
+def rows_in_bitmap(bitmap: bytes) -> frozenset[int]:
+    """The rows whose bit is set."""
+    return frozenset(
+        position * 8 + bit
+        for position, byte in enumerate(bitmap)
+        if byte
+        for bit in range(8)
+        if byte >> bit & 1
+    )
