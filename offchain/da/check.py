@@ -58,7 +58,8 @@ class CheckedHeader:
 def check_header(header: Header, engine: ErasureEngine) -> CheckedHeader:
     """Check one header. Raises: LayoutError, HeaderRejected."""
     _require_consistent(header)
-    if kzg.commit(engine.coefficients(header.combinations)) != header.commitment:
+    coefficients = engine.coefficients(header.combinations)
+    if kzg.commit(coefficients, use_ifma=engine.uses_ifma) != header.commitment:
         _parse_commitment(header)
         raise CommitmentMismatch(data_root=header.data_root.hex())
     return _accept(header, engine)
@@ -146,7 +147,8 @@ def _commitments_hold(headers: Sequence[Header], weight: int, engine: ErasureEng
     stacked = np.zeros((K, width, FIELD_BYTES), np.uint8)
     for column, header in enumerate(headers):
         stacked[:, column] = header.combinations
-    expected = kzg.commit_point(engine.coefficients(engine.combine(stacked, weight)))
+    coefficients = engine.coefficients(engine.combine(stacked, weight))
+    expected = kzg.commit_point(coefficients, use_ifma=engine.uses_ifma)
     points = [kzg.parse_commitment(header.commitment) for header in headers]
     return bool(expected == kzg.combine_points(points, powers(weight, len(points))))
 

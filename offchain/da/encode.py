@@ -75,7 +75,7 @@ def encode(payload: bytes | memoryview, engine: ErasureEngine, *, threads: int =
     roots = (trees[0].root, trees[1].root, trees[2].root)
     root = data_root(*roots)
     values = engine.combine(rows[:K], challenge(root, shape), threads=threads)
-    commitment = kzg.commit(engine.coefficients(values))
+    commitment = kzg.commit(engine.coefficients(values), use_ifma=engine.uses_ifma)
     header = Header(shape.columns, shape.length, root, roots, commitment, values)
     return EncodedBlob(shape, header, rows, trees)
 

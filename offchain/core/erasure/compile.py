@@ -29,11 +29,16 @@ def source_stamp() -> str:
     return digest.hexdigest()
 
 
+@cache
+def _stamp_with(path: str) -> str:
+    return hashlib.sha256(source_stamp().encode() + Path(path).read_bytes()).hexdigest()
+
+
 def kernel(function: Callable[..., None]) -> Any:
     """Compile `function` on first use, for this processor, without bounds checks or the GIL."""
     compiled = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     index = compiled._cache._cache_file  # type: ignore[attr-defined]  # noqa: SLF001  # no public way
-    index._source_stamp = source_stamp()  # noqa: SLF001
+    index._source_stamp = _stamp_with(function.__code__.co_filename)  # noqa: SLF001
     return compiled
 
 

@@ -82,6 +82,11 @@ class ErasureEngine(Protocol):
     @property
     def geometry(self) -> Geometry: ...
 
+    @property
+    def uses_ifma(self) -> bool:
+        """Whether commitments may use AVX-512 IFMA too (`kzg.commit`)."""
+        ...
+
     def extend(self, data: Elements, *, threads: int = 1) -> Elements:
         """All N rows from the data rows: (K, m, 32) -> (N, m, 32)."""
         ...

@@ -21,7 +21,7 @@ from offchain.core.erasure.keccak_loops import (
     hash_eight_leaves,
     hash_eight_nodes,
 )
-from offchain.core.erasure.lanes import I32, I64, LANE, constant, indices
+from offchain.core.erasure.lanes import I32, I64, LANE, constant, indices, transpose
 
 LANES = 8
 RATE_WORDS = 17
@@ -103,15 +103,7 @@ def _load_words(builder: Value, base: Value, words: int, group: int) -> list[Val
     for message in range(LANES):
         pointer = builder.gep(base, [ir.Constant(I64, message * words + LANES * group)])
         rows.append(builder.load(builder.bitcast(pointer, LANE.as_pointer()), align=8))
-    for distance in (1, 2, 4):
-        upper = [x if not x & distance else LANES + x - distance for x in range(LANES)]
-        lower = [x + distance if not x & distance else LANES + x for x in range(LANES)]
-        for row in range(LANES):
-            if not row & distance:
-                a, b = rows[row], rows[row | distance]
-                rows[row] = builder.shuffle_vector(a, b, indices(upper))
-                rows[row | distance] = builder.shuffle_vector(a, b, indices(lower))
-    return rows
+    return transpose(builder, rows)
 
 
 def _store_digests(builder: Value, target: Value, state: list[Value]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from offchain.core.erasure import keccak8, transforms
 from offchain.core.erasure.engine import PROTOCOL_GEOMETRY, Geometry
-from offchain.core.erasure.forms import LANES, Form, Limbs, factors, lane_factors
+from offchain.core.erasure.forms import LANES, Form, Ifma, Limbs, factors, lane_factors
 from offchain.core.erasure.pattern import LossPattern, PatternTables
 from offchain.core.field import (
     FIELD_BYTES,
@@ -49,6 +49,10 @@ class KernelEngine:
     @property
     def geometry(self) -> Geometry:
         return self._geometry
+
+    @property
+    def uses_ifma(self) -> bool:
+        return isinstance(self._form, Ifma)
 
     def extend(self, data: Elements, *, threads: int = 1) -> Elements:
         rows = np.empty((self._geometry.total_rows, *data.shape[1:]), np.uint8)

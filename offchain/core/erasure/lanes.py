@@ -47,6 +47,20 @@ def indices(positions: list[int]) -> Value:
     return ir.Constant(ir.VectorType(I32, len(positions)), positions)
 
 
+def transpose(builder: Value, rows: list[Value]) -> list[Value]:
+    """Eight vectors of eight words: word i of vector j to word j of vector i."""
+    out = list(rows)
+    for distance in (1, 2, 4):
+        upper = [x if not x & distance else LANES + x - distance for x in range(LANES)]
+        lower = [x + distance if not x & distance else LANES + x for x in range(LANES)]
+        for row in range(LANES):
+            if not row & distance:
+                a, b = out[row], out[row | distance]
+                out[row] = builder.shuffle_vector(a, b, indices(upper))
+                out[row | distance] = builder.shuffle_vector(a, b, indices(lower))
+    return out
+
+
 class LaneEmitter(ABC):
     """Emits the primitives of `primitives.py` for one limb layout."""
 

@@ -38,6 +38,10 @@ class ReferenceEngine:
     def geometry(self) -> Geometry:
         return self._geometry
 
+    @property
+    def uses_ifma(self) -> bool:
+        return False
+
     def extend(self, data: Elements, *, threads: int = 1) -> Elements:
         rows = np.empty((self._geometry.total_rows, *data.shape[1:]), np.uint8)
         rows[: self._geometry.data_rows] = data
