@@ -1,0 +1,173 @@
+"""The plan of a deployment: which contracts, in which order, with which arguments, wired how. Pure.
+
+Durations are production seconds; a devnet divides all of them by one number, so their ratios hold.
+Source: docs/protocol/staking.md#constants, docs/protocol/da.md#parameters.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+from offchain.core.units import DAY, WEI_PER_COIN
+
+DEVNET_DIVISOR: Final = 100
+
+# The same numbers as contracts/shared/constants.vy; a test compares them.
+DA: Final = 1
+RELAYER: Final = 4
+DA_EQUIVOCATION: Final = 2
+BEACON_ABSENT: Final = 32
+PROVEN: Final = 1
+MISSED: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The address a contract of this plan gets."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Every duration a contract is built with, in seconds."""
+
+    epoch: int = 14_400
+    cutoff: int = 900  # before an epoch's start
+    day: int = DAY
+    unbonding_long: int = 28 * DAY  # DA and relayer
+    unbonding_short: int = 11 * DAY
+    evidence_long: int = 24 * DAY
+    evidence_short: int = 7 * DAY
+    veto: int = 2 * DAY
+    correlation: int = DAY
+    commission_delay: int = 29 * DAY
+    rule_delay: int = 29 * DAY
+    confirm: int = 900  # from payment to certificate
+    answer: int = 3_600  # a challenge may stay unanswered
+
+    def divided(self, divisor: int) -> "Durations":
+        """Every duration divided by `divisor`, rounded down."""
+        return replace(self, **{f.name: getattr(self, f.name) // divisor for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Every amount a contract is built with, in wei unless the name says otherwise."""
+
+    min_stake_long: int = 100 * WEI_PER_COIN  # DA and relayer
+    min_stake_short: int = 10 * WEI_PER_COIN
+    min_deposit: int = WEI_PER_COIN // 100
+    price_per_byte_day: int = 10**6
+    max_operators: int = 4_096
+    confirm_slices: int = 2_048
+    safety_slices: int = 1_024
+    max_retention_days: int = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Create a contract."""
+
+    name: str
+    arguments: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call a deployed contract as governance."""
+
+    name: str
+    function: str
+    arguments: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """What one network is built with."""
+
+    governance: str
+    treasury: str
+    durations: Durations
+    amounts: Amounts
+
+    def deployments(self) -> Iterator[Deploy]:
+        """Contracts in an order in which each finds those it is built on."""
+        time, money = self.durations, self.amounts
+        yield Deploy(
+            "OperatorRegistry",
+            (self.governance, time.epoch, time.cutoff, time.day, money.max_operators),
+        )
+        terms = (
+            time.unbonding_long,
+            time.unbonding_short,
+            time.evidence_long,
+            time.evidence_short,
+            time.veto,
+            time.correlation,
+            time.commission_delay,
+            money.min_stake_long,
+            money.min_stake_short,
+            money.min_deposit,
+        )
+        yield Deploy("StakeManager", (Ref("OperatorRegistry"), self.governance, terms))
+        yield Deploy("RandomBeacon", (Ref("StakeManager"), self.governance, time.evidence_short))
+        yield Deploy(
+            "SlashingCourt",
+            (Ref("StakeManager"), self.governance, self.treasury, time.rule_delay),
+        )
+        yield Deploy("DASigners", (Ref("StakeManager"), Ref("RandomBeacon")))
+        windows = (time.confirm, time.day, time.answer, time.veto)
+        price = (
+            money.price_per_byte_day,
+            money.confirm_slices,
+            money.safety_slices,
+            money.max_retention_days,
+        )
+        yield Deploy(
+            "DAEntrance",
+            (
+                Ref("DASigners"),
+                Ref("StakeManager"),
+                self.treasury,
+                self.governance,
+                windows,
+                price,
+            ),
+        )
+        yield Deploy("DAChallenges", (Ref("DAEntrance"), Ref("DASigners"), Ref("StakeManager")))
+
+    def wiring(self) -> Iterator[Call]:
+        """Calls that tie the contracts together and open the court, in order."""
+        yield Call("OperatorRegistry", "wire_stake", (Ref("StakeManager"),))
+        yield Call("StakeManager", "wire_court", (Ref("SlashingCourt"),))
+        yield Call("RandomBeacon", "wire_court", (Ref("SlashingCourt"),))
+        for offence, rule in self._offences():
+            yield Call("SlashingCourt", "add_type", (offence, rule))
+        yield Call("SlashingCourt", "seal", ())
+
+    def _offences(self) -> Iterator[tuple[int, tuple[object, ...]]]:
+        """Offence types: class, service, base and reporter share in bps, jail, evidence window."""
+        time = self.durations
+        yield (
+            DA_EQUIVOCATION,
+            (PROVEN, DA, 3_000, 2_000, 0, time.evidence_long, False, True, Ref("DAChallenges")),
+        )
+        yield (
+            BEACON_ABSENT,
+            (MISSED, RELAYER, 50, 500, 0, time.evidence_short, False, False, Ref("RandomBeacon")),
+        )
+
+
+def devnet_genesis(*, governance: str, treasury: str, divisor: int = DEVNET_DIVISOR) -> Genesis:
+    """Production rules with every duration divided; the prices and stakes stay."""
+    return Genesis(governance, treasury, Durations().divided(divisor), Amounts())
+
+
+def resolve(value: object, addresses: dict[str, str]) -> object:
+    """Replace every Ref inside a value by the address it got."""
+    if isinstance(value, Ref):
+        return addresses[value.name]
+    if isinstance(value, tuple):
+        return tuple(resolve(item, addresses) for item in value)
+    return value

@@ -1,0 +1,70 @@
+"""The plan of a deployment: numbers agree with the contracts, order and references hold."""
+
+import re
+from pathlib import Path
+
+from offchain.apps import genesis
+from offchain.apps.genesis import Deploy, Durations, Ref, devnet_genesis, resolve
+
+GOVERNANCE = "0x" + "11" * 20
+TREASURY = "0x" + "22" * 20
+
+
+def references(value: object) -> set[str]:
+    if isinstance(value, Ref):
+        return {value.name}
+    if isinstance(value, tuple):
+        return set().union(*(references(item) for item in value))
+    return set()
+
+
+def test_constants__compared_with_the_contracts__agree(project_root: Path) -> None:
+    source = (project_root / "contracts/shared/constants.vy").read_text()
+
+    stated = {
+        name: int(value.replace("_", ""))
+        for name, value in re.findall(
+            r"^(\w+): constant\(uint256\) = ([\d_]+)", source, re.MULTILINE
+        )
+    }
+
+    for name in ("DA", "RELAYER", "DA_EQUIVOCATION", "BEACON_ABSENT", "PROVEN", "MISSED"):
+        assert stated[name] == getattr(genesis, name)
+
+
+def test_plan__in_order__refers_only_to_what_stands() -> None:
+    plan = devnet_genesis(governance=GOVERNANCE, treasury=TREASURY)
+    standing: set[str] = set()
+
+    for step in plan.deployments():
+        assert references(step.arguments) <= standing
+        standing.add(step.name)
+
+    for call in plan.wiring():
+        assert {call.name} | references(call.arguments) <= standing
+
+
+def test_plan__every_deployable__is_deployed_once(project_root: Path) -> None:
+    contracts = [path.stem for path in (project_root / "contracts").rglob("*.vy")]
+    plan = devnet_genesis(governance=GOVERNANCE, treasury=TREASURY)
+
+    deployed = [step.name for step in plan.deployments()]
+
+    assert sorted(name for name in contracts if name[0].isupper()) == sorted(deployed)
+
+
+def test_durations__divided__keep_their_ratios() -> None:
+    full, devnet = Durations(), Durations().divided(100)
+
+    assert (devnet.epoch, devnet.cutoff, devnet.day) == (144, 9, 864)
+    assert full.unbonding_long / full.epoch == devnet.unbonding_long / devnet.epoch
+
+
+def test_resolve__nested_references__become_addresses() -> None:
+    step = Deploy("DAEntrance", (Ref("DASigners"), (1, Ref("StakeManager"))))
+
+    resolved = tuple(
+        resolve(item, {"DASigners": "a", "StakeManager": "b"}) for item in step.arguments
+    )
+
+    assert resolved == ("a", (1, "b"))
