@@ -1,0 +1,71 @@
+# pragma version 0.4.3
+"""
+@title What a blob is, what it costs and under which rules
+@license AGPL-3.0-only
+@author Apogee
+@notice Invariant: terms in force always satisfy all of `_check` together.
+"""
+from ..interfaces import IDAEntrance
+from ..shared import constants as C
+from . import assignment
+
+K: constant(uint256) = 1_024  # rows that rebuild a matrix
+STEP_BYTES: constant(uint256) = 253_952  # payload in 8 columns; also the least that is billed
+COLUMN_STEP: constant(uint256) = 8
+MAX_COLUMNS: constant(uint256) = 1_024
+
+terms: IDAEntrance.Terms
+
+
+@internal
+def _set(terms: IDAEntrance.Terms, windows: IDAEntrance.Windows, epoch_seconds: uint256, unbonding: uint256):
+    self._check(terms, windows, epoch_seconds, unbonding)
+    self.terms = terms
+    log IDAEntrance.TermsSet(
+        price=terms.price,
+        confirm_slices=terms.confirm_slices,
+        safety_slices=terms.safety_slices,
+        max_retention_days=terms.max_retention_days,
+    )
+
+
+@pure
+@internal
+def _check(terms: IDAEntrance.Terms, windows: IDAEntrance.Windows, epoch_seconds: uint256, unbonding: uint256):
+    """
+    @dev A table serves up to two epochs, so a signer may leave that long before the last blob it answers for is paid.
+    """
+    assert terms.price > 0 and terms.price < 2**128, "blob_terms: price out of range"
+    assert terms.confirm_slices <= assignment.N, "blob_terms: confirm > N"
+    assert 3 * terms.confirm_slices >= 2 * assignment.N, "blob_terms: confirm < 2/3 N"
+    assert terms.confirm_slices >= K + terms.safety_slices, "blob_terms: confirm - safety < K"
+    assert terms.max_retention_days > 0, "blob_terms: no retention"
+    assert terms.max_retention_days < 2**16, "blob_terms: retention too long"
+    liable: uint256 = terms.max_retention_days * windows.day + 2 * epoch_seconds
+    liable += 2 * windows.answer + windows.veto
+    assert liable <= unbonding, "blob_terms: unbonding too short"
+
+
+@view
+@internal
+def _fee(length: uint256, retention_days: uint256) -> uint256:
+    """
+    @dev Exact: integer bytes, integer days, wei per byte and day.
+    """
+    assert length > 0, "blob_terms: empty payload"
+    assert self._columns_for(length) <= MAX_COLUMNS, "blob_terms: payload too large"
+    assert retention_days > 0, "blob_terms: no retention"
+    assert retention_days <= self.terms.max_retention_days, "blob_terms: retention too long"
+    return max(length, STEP_BYTES) * self.terms.price * retention_days
+
+
+@pure
+@internal
+def _columns_for(length: uint256) -> uint256:
+    return COLUMN_STEP * ((length + STEP_BYTES - 1) // STEP_BYTES)
+
+
+@view
+@internal
+def _blob_id(blob: IDAEntrance.Blob) -> bytes32:
+    return keccak256(abi_encode(C.TAG_BLOB, chain.id, self, blob))
