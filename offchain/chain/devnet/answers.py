@@ -9,10 +9,10 @@ from typing import Any, Final
 import rlp
 from eth_bloom.bloom import BloomFilter
 
+from offchain.chain.devnet.envelope import Json
 from offchain.chain.devnet.model import Block, Log, MinedTransaction, PlacedLog
 from offchain.chain.devnet.transactions import Transaction
 
-Json = dict[str, Any]
 _DYNAMIC_FEE_TYPES: Final = frozenset({2, 4})
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from offchain.chain.devnet import envelope
-from offchain.chain.devnet.answers import Json
 from offchain.chain.devnet.chain import DevChain
+from offchain.chain.devnet.envelope import Json
 from offchain.chain.devnet.faults import BackendGone, RpcFault
 from offchain.chain.devnet.filters import FilterTable
 from offchain.chain.devnet.heartbeat import Heartbeat

@@ -13,6 +13,8 @@ from offchain.chain.devnet.limits import MAX_BATCH
 
 MAX_METHOD_CHARACTERS: Final = 128
 
+Json = dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -55,11 +57,11 @@ def parse_body(raw: bytes) -> Envelope:
     return Envelope([_member(one) for one in body], is_batch=True)
 
 
-def success(identifier: Any, result: Any) -> dict[str, Any]:
+def success(identifier: Any, result: Any) -> Json:
     return {"jsonrpc": "2.0", "id": identifier, "result": result}
 
 
-def failure(identifier: Any, fault: RpcFault) -> dict[str, Any]:
+def failure(identifier: Any, fault: RpcFault) -> Json:
     return {"jsonrpc": "2.0", "id": identifier, "error": fault.as_rpc()}
 
 

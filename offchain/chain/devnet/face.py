@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from offchain.chain.devnet import envelope
-from offchain.chain.devnet.answers import Json
+from offchain.chain.devnet.envelope import Json
 from offchain.chain.devnet.faults import RpcFault, UnknownMethod
 from offchain.chain.devnet.guard import Guard
 from offchain.chain.devnet.limits import MAX_BODY_BYTES

@@ -1,8 +1,4 @@
-"""Block zero: the developer accounts every tool knows, and the contracts Prague expects.
-
-The accounts are the first ten of the public mnemonic "test test ... junk" on m/44'/60'/0'/0/i, the
-same as Anvil's and Hardhat's. Their keys are known to everybody: this chain is for development.
-"""
+"""Block zero: the developer accounts every tool knows, and the contracts Prague expects."""
 
 import functools
 from dataclasses import dataclass
@@ -14,11 +10,13 @@ from eth.vm.forks.prague.constants import HISTORY_STORAGE_ADDRESS, HISTORY_STORA
 from eth_account import Account
 from eth_account.hdaccount import ETHEREUM_DEFAULT_PATH
 
-DEV_MNEMONIC: Final = "test test test test test test test test test test test junk"
-DEV_ACCOUNTS: Final = 10
-DEV_BALANCE_WEI: Final = 10_000_000 * 10**18
-DEFAULT_CHAIN_ID: Final = 31_337
-BLOCK_GAS_LIMIT: Final = 60_000_000
+from offchain.chain.devnet.network import (
+    BLOCK_GAS_LIMIT,
+    DEV_ACCOUNTS,
+    DEV_BALANCE_WEI,
+    DEV_MNEMONIC,
+)
+
 INITIAL_BASE_FEE_WEI: Final = 1_000_000_000
 EXTRA_DATA: Final = b"apogee devnet"
 # The one who "mines" earns the tips; no key of this address is known.

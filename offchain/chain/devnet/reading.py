@@ -3,14 +3,16 @@
 from importlib.metadata import version
 from typing import Any, Final
 
-from offchain.chain.devnet.answers import Json, show_block, show_bytes, show_receipt, show_word
+from offchain.chain.devnet.answers import show_block, show_bytes, show_receipt, show_word
 from offchain.chain.devnet.answers import show_transaction as show
 from offchain.chain.devnet.chain import DevChain, View, raise_failure
+from offchain.chain.devnet.envelope import Json
 from offchain.chain.devnet.evm import CallRequest
 from offchain.chain.devnet.faults import BadParameters, Refused
-from offchain.chain.devnet.genesis import BLOCK_GAS_LIMIT, dev_accounts
+from offchain.chain.devnet.genesis import dev_accounts
 from offchain.chain.devnet.limits import MAX_FEE_HISTORY_BLOCKS
 from offchain.chain.devnet.model import Block, MinedTransaction
+from offchain.chain.devnet.network import BLOCK_GAS_LIMIT
 from offchain.chain.devnet.parameters import PENDING, BlockReference, Parameters, data, quantity
 from offchain.chain.devnet.transactions import Transaction, parse_transaction
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from eth_account import Account
 
-from offchain.chain.devnet.answers import Json, show_bytes
+from offchain.chain.devnet.answers import show_bytes
 from offchain.chain.devnet.chain import DevChain
+from offchain.chain.devnet.envelope import Json
 from offchain.chain.devnet.faults import BadParameters, Refused
 from offchain.chain.devnet.genesis import dev_accounts
 from offchain.chain.devnet.parameters import Parameters, quantity

@@ -10,7 +10,7 @@ from eth_utils.exceptions import ValidationError
 
 from offchain.chain.devnet.evm import MAX_INIT_CODE_BYTES, floor_gas, intrinsic_gas
 from offchain.chain.devnet.faults import BadParameters, Refused
-from offchain.chain.devnet.genesis import BLOCK_GAS_LIMIT
+from offchain.chain.devnet.network import BLOCK_GAS_LIMIT
 
 BLOB_TYPE: Final = 3
 MAX_RAW_BYTES: Final = 131_072

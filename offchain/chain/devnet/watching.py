@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from offchain.chain.devnet.answers import Json, show_bytes, show_log
+from offchain.chain.devnet.answers import show_bytes, show_log
 from offchain.chain.devnet.chain import DevChain
+from offchain.chain.devnet.envelope import Json
 from offchain.chain.devnet.faults import BadParameters, LimitExceeded, Refused
 from offchain.chain.devnet.filters import Filter, FilterTable
 from offchain.chain.devnet.limits import MAX_LOG_BLOCKS, MAX_LOG_RESULTS

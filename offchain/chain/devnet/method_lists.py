@@ -1,0 +1,98 @@
+"""Which methods a client may call. Everything else is refused before a backend sees it.
+
+Left out of Anvil's many: whatever reads or writes files, loads other states, forks from another
+address (`anvil_reset`) or changes logging.
+"""
+
+from typing import Final
+
+EMBEDDED_METHODS: Final = frozenset(
+    {
+        "anvil_dropAllTransactions",
+        "anvil_dropTransaction",
+        "anvil_getAutomine",
+        "anvil_mine",
+        "anvil_reorg",
+        "anvil_rollback",
+        "anvil_setBalance",
+        "anvil_setCode",
+        "anvil_setNonce",
+        "anvil_setStorageAt",
+        "eth_accounts",
+        "eth_blockNumber",
+        "eth_call",
+        "eth_chainId",
+        "eth_estimateGas",
+        "eth_feeHistory",
+        "eth_gasPrice",
+        "eth_getBalance",
+        "eth_getBlockByHash",
+        "eth_getBlockByNumber",
+        "eth_getBlockReceipts",
+        "eth_getBlockTransactionCountByHash",
+        "eth_getBlockTransactionCountByNumber",
+        "eth_getCode",
+        "eth_getFilterChanges",
+        "eth_getFilterLogs",
+        "eth_getLogs",
+        "eth_getStorageAt",
+        "eth_getTransactionByBlockHashAndIndex",
+        "eth_getTransactionByBlockNumberAndIndex",
+        "eth_getTransactionByHash",
+        "eth_getTransactionCount",
+        "eth_getTransactionReceipt",
+        "eth_maxPriorityFeePerGas",
+        "eth_newBlockFilter",
+        "eth_newFilter",
+        "eth_sendRawTransaction",
+        "eth_sendTransaction",
+        "eth_syncing",
+        "eth_uninstallFilter",
+        "evm_increaseTime",
+        "evm_mine",
+        "evm_revert",
+        "evm_setAutomine",
+        "evm_setNextBlockTimestamp",
+        "evm_snapshot",
+        "hardhat_mine",
+        "hardhat_setBalance",
+        "hardhat_setCode",
+        "hardhat_setNonce",
+        "hardhat_setStorageAt",
+        "net_listening",
+        "net_version",
+        "txpool_status",
+        "web3_clientVersion",
+    }
+)
+ANVIL_METHODS: Final = EMBEDDED_METHODS | {
+    "anvil_autoImpersonateAccount",
+    "anvil_impersonateAccount",
+    "anvil_nodeInfo",
+    "anvil_setNextBlockBaseFeePerGas",
+    "anvil_stopImpersonatingAccount",
+    "debug_traceCall",
+    "debug_traceTransaction",
+    "eth_blobBaseFee",
+    "eth_createAccessList",
+    "eth_getProof",
+    "eth_newPendingTransactionFilter",
+    "eth_signTypedData_v4",
+    "hardhat_impersonateAccount",
+    "hardhat_stopImpersonatingAccount",
+    "txpool_content",
+    "txpool_inspect",
+    "web3_sha3",
+}
+MOVING_METHODS: Final = frozenset(
+    {
+        "anvil_mine",
+        "anvil_reorg",
+        "anvil_rollback",
+        "eth_sendRawTransaction",
+        "eth_sendTransaction",
+        "evm_mine",
+        "evm_revert",
+        "hardhat_mine",
+    }
+)

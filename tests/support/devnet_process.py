@@ -1,0 +1,92 @@
+"""A devnet as its own process, for tests that kill it, restart it and talk to it over a socket."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from web3 import HTTPProvider, Web3
+
+PROJECT = Path(__file__).resolve().parents[2]
+# Run as code, not as a module: another package named `tests` may be installed.
+LAUNCH = "import runpy; runpy.run_path('tests/support/devnet_launcher.py', run_name='__main__')"
+
+
+@dataclass
+class DevnetProcess:
+    """Start and stop one devnet; the same port and state directory every time."""
+
+    backend: str
+    state_dir: Path
+    port: int
+    heartbeat_seconds: float = 0.0
+    origins: tuple[str, ...] = ()
+    process: subprocess.Popen[str] | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Return when the devnet has said that it serves."""
+        command = [
+            sys.executable,
+            "-c",
+            LAUNCH,
+            self.backend,
+            str(self.state_dir),
+            str(self.port),
+            str(self.heartbeat_seconds),
+            *self.origins,
+        ]
+        self.process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if line.startswith("devnet_started"):
+                return
+        raise AssertionError("".join(lines))
+
+    def stop(self) -> int:
+        """End it politely; returns the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """End it without a word, as a power cut would."""
+        return self._end(signal.SIGKILL)
+
+    def web3(self) -> Web3:
+        return Web3(HTTPProvider(self.url, request_kwargs={"timeout": 60}))
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.communicate(timeout=40)
+        status = self.process.returncode
+        self.process = None
+        return status
+
+
+@contextlib.contextmanager
+def running_devnet(
+    backend: str, state_dir: Path, *, heartbeat_seconds: float = 0.0, origins: tuple[str, ...] = ()
+) -> Iterator[DevnetProcess]:
+    """A started devnet that is ended at the end, if the test has not done so."""
+    devnet = DevnetProcess(backend, state_dir, free_port(), heartbeat_seconds, origins)
+    devnet.start()
+    try:
+        yield devnet
+    finally:
+        if devnet.process is not None:
+            devnet.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
