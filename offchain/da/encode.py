@@ -28,7 +28,7 @@ from offchain.core.layout import (
 )
 from offchain.core.merkle import CosetTree, LeafPath, RowPath, data_root, leaf_levels, leaf_siblings
 from offchain.core.wire import Header, LeafFrame, Row, encode_rows
-from offchain.da.errors import Bottom, InsufficientRows
+from offchain.da.errors import Bottom, InsufficientRows, PayloadTooLarge
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,10 +65,20 @@ class EncodedBlob:
         return leaf_frame_of(Row(row, path, self.rows[row]), leaf, self.header)
 
 
-def encode(payload: bytes | memoryview, engine: ErasureEngine, *, threads: int = 1) -> EncodedBlob:
-    """Encode 1 to 32,505,856 bytes. Raises: PayloadEmpty, PayloadTooLarge."""
+def encode(
+    payload: bytes | memoryview,
+    engine: ErasureEngine,
+    *,
+    threads: int = 1,
+    buffer: Elements | None = None,
+) -> EncodedBlob:
+    """Encode 1 to 32,505,856 bytes. Raises: PayloadEmpty, PayloadTooLarge.
+
+    `buffer`, at least 96 KiB a column, holds the rows of the result when it is given: a worker that
+    encodes blob after blob keeps one, and a result lives until the next.
+    """
     shape = Shape.of(len(payload))
-    rows = np.empty((N, shape.columns, FIELD_BYTES), np.uint8)
+    rows = rows_buffer(shape, buffer)
     fill_data_rows(payload, shape, rows[:K])
     engine.extend_in_place(rows, threads=threads)
     trees = _trees(rows, engine, threads=threads)
@@ -78,6 +88,16 @@ def encode(payload: bytes | memoryview, engine: ErasureEngine, *, threads: int =
     commitment = kzg.commit(engine.coefficients(values), use_ifma=engine.uses_ifma)
     header = Header(shape.columns, shape.length, root, roots, commitment, values)
     return EncodedBlob(shape, header, rows, trees)
+
+
+def rows_buffer(shape: Shape, buffer: Elements | None = None) -> Elements:
+    """Room for all rows of a matrix, (N, m, 32), at the start of `buffer` when that is given."""
+    if buffer is None:
+        return np.empty((N, shape.columns, FIELD_BYTES), np.uint8)
+    size = N * shape.row_bytes
+    if buffer.size < size or not buffer.flags.c_contiguous:
+        raise PayloadTooLarge(buffer=buffer.size, needed=size)
+    return buffer.reshape(-1)[:size].reshape(N, shape.columns, FIELD_BYTES)
 
 
 def decode_verified(

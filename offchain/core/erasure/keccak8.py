@@ -28,6 +28,9 @@ RATE_WORDS = 17
 NODE_WORDS = 8
 LEAF_WORDS = 32
 DIGEST_WORDS = 4
+ROUNDS = 24
+ROUNDS_A_PASS = 2
+assert (ROUNDS - 2) % ROUNDS_A_PASS == 0
 _FIRST_PADDING = 1
 _LAST_PADDING = 1 << 63
 
@@ -51,11 +54,11 @@ def _round(builder: Value, state: list[Value], round_constant: Value) -> list[Va
     for x in range(5):
         low = xor(xor(state[x], state[x + 5]), state[x + 10])
         parity.append(xor(xor(low, state[x + 15]), state[x + 20]))
-    theta = [xor(parity[x - 1], _rotate(builder, parity[(x + 1) % 5], 1)) for x in range(5)]
+    turned = [_rotate(builder, parity[(x + 1) % 5], 1) for x in range(5)]
     moved: list[Value] = [None] * 25
     for x in range(5):
         for y in range(5):
-            mixed = xor(state[x + 5 * y], theta[x])
+            mixed = xor(xor(state[x + 5 * y], parity[x - 1]), turned[x])
             moved[y + 5 * ((2 * x + 3 * y) % 5)] = _rotate(builder, mixed, ROTATIONS[x][y])
     ones = constant((1 << 64) - 1)
     out = []
@@ -70,12 +73,12 @@ def _round(builder: Value, state: list[Value], round_constant: Value) -> list[Va
 
 
 def _permute(builder: Value, state: list[Value]) -> list[Value]:
-    """Keccak-f[1600]: a loop of 24 rounds with the state in registers."""
-    kind = ir.ArrayType(I64, 24)
-    make_global: Callable[..., Value] = cgutils.global_constant
-    table = make_global(
-        builder.module, "keccak_round_constants", ir.Constant(kind, list(ROUND_CONSTANTS))
-    )
+    """Keccak-f[1600]: a loop over the rounds between the first and the last, state in registers.
+
+    The outer rounds stand alone: LLVM then drops what zero lanes and unread lanes would cost.
+    """
+    table = _round_constants(builder)
+    state = _round(builder, state, ir.Constant(I64, ROUND_CONSTANTS[0]))
     before = builder.block
     loop = builder.append_basic_block("rounds")
     after = builder.append_basic_block("permuted")
@@ -83,18 +86,29 @@ def _permute(builder: Value, state: list[Value]) -> list[Value]:
     builder.position_at_end(loop)
     count = builder.phi(I64)
     lanes = [builder.phi(LANE) for _ in range(25)]
-    zero = ir.Constant(I64, 0)
-    round_constant = builder.load(builder.gep(table, [zero, count]))
-    mixed = _round(builder, lanes, round_constant)
-    following = builder.add(count, ir.Constant(I64, 1))
-    count.add_incoming(zero, before)
+    mixed: list[Value] = lanes
+    for step in range(ROUNDS_A_PASS):
+        position = builder.add(count, ir.Constant(I64, step))
+        pointer = builder.gep(table, [ir.Constant(I64, 0), position])
+        mixed = _round(builder, mixed, builder.load(pointer))
+    following = builder.add(count, ir.Constant(I64, ROUNDS_A_PASS))
+    count.add_incoming(ir.Constant(I64, 1), before)
     count.add_incoming(following, loop)
     for lane, start, value in zip(lanes, state, mixed, strict=True):
         lane.add_incoming(start, before)
         lane.add_incoming(value, loop)
-    builder.cbranch(builder.icmp_unsigned("<", following, ir.Constant(I64, 24)), loop, after)
+    last = ir.Constant(I64, ROUNDS - 1)
+    builder.cbranch(builder.icmp_unsigned("<", following, last), loop, after)
     builder.position_at_end(after)
-    return mixed
+    return _round(builder, mixed, ir.Constant(I64, ROUND_CONSTANTS[-1]))
+
+
+def _round_constants(builder: Value) -> Value:
+    kind = ir.ArrayType(I64, ROUNDS)
+    make_global: Callable[..., Value] = cgutils.global_constant
+    return make_global(
+        builder.module, "keccak_round_constants", ir.Constant(kind, list(ROUND_CONSTANTS))
+    )
 
 
 def _load_words(builder: Value, base: Value, words: int, group: int) -> list[Value]:

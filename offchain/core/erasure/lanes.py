@@ -19,6 +19,9 @@ I64 = ir.IntType(64)
 LANE = ir.VectorType(I64, LANES)
 BLOCK = ir.VectorType(I64, 4 * LANES)
 
+ESTIMATE_BITS = 245
+ESTIMATE_FACTOR = (1 << 20) // ((MODULUS >> ESTIMATE_BITS) + 1)
+
 Value = Any
 Element = list[Value]
 
@@ -76,9 +79,14 @@ class LaneEmitter(ABC):
 
     # --- the primitives -------------------------------------------------------------------------
 
-    def butterfly4(self, tile: Operand, rows: list[Value], table: Operand, at: list[Value]) -> None:
-        """Two levels: pairs (0, 2), (1, 3) by factor 0, then (0, 1) by 1 and (2, 3) by 2."""
-        x = [self.load(tile, row) for row in rows]
+    def butterfly4(
+        self, tile: Operand, source: Operand, rows: list[Value], table: Operand, at: list[Value]
+    ) -> None:
+        """Two levels: pairs (0, 2), (1, 3) by factor 0, then (0, 1) by 1 and (2, 3) by 2.
+
+        Reads `source` and writes `tile`, which may be the same.
+        """
+        x = [self.load(source, row) for row in rows]
         first = self.factor(table, at[0])
         x[0], x[2] = self._butterfly(x[0], x[2], first)
         x[1], x[3] = self._butterfly(x[1], x[3], first)
@@ -115,6 +123,11 @@ class LaneEmitter(ABC):
     ) -> None:
         """Write a tile row times a factor, canonical, as eight elements at (row, column)."""
         element = self.canonical(self.multiply(self.load(tile, row), factor))
+        self._pack(self._element_pointer(target, at), element)
+
+    def store_reduced(self, target: Operand, at: list[Value], tile: Operand, row: Value) -> None:
+        """Write a tile row below 35r, canonical, as eight elements at (row, column)."""
+        element = self.canonical(self._below_two(self.load(tile, row)))
         self._pack(self._element_pointer(target, at), element)
 
     def scale(self, tile: Operand, row: Value, factor: Factor) -> None:
@@ -187,6 +200,21 @@ class LaneEmitter(ABC):
         lower = self.carry(lower, mask=True)
         negative = build.icmp_signed("<", lower[-1], constant(0))
         return [build.select(negative, a, b) for a, b in zip(value, lower, strict=True)]
+
+    def _below_two(self, element: Element) -> Element:
+        """From below 35r to below 2r, by a quotient from the top bits: q = floor(v / 2^245) / 928.
+
+        r / 2^245 is 927.4, so q never exceeds v / r, and misses it by less than 1.1.
+        """
+        build = self.builder
+        value = self.carry(element, mask=True)
+        top_bit = self.layout.bits * (self.limbs - 1)
+        estimate = build.lshr(value[-1], constant(ESTIMATE_BITS - top_bit))
+        quotient = build.lshr(build.mul(estimate, constant(ESTIMATE_FACTOR)), constant(20))
+        modulus = self._multiple(1)
+        return [
+            build.sub(limb, build.mul(quotient, r)) for limb, r in zip(value, modulus, strict=True)
+        ]
 
     def _multiple(self, times: int) -> Element:
         return [constant(limb) for limb in self.layout.split(times * MODULUS)]

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from offchain.core.erasure.forms import LANES, NARROW_LIMBS
+from offchain.core.erasure.lanes import ESTIMATE_BITS, ESTIMATE_FACTOR
 from offchain.core.field import MODULUS
 
 LIMBS = NARROW_LIMBS.limbs
@@ -136,7 +137,11 @@ def _add(total: Array, element: Array) -> None:
             total[k, lane] += element[k, lane]
 
 
-def butterfly4(tile: Array, rows: Any, table: Array, at: Any) -> None:
+def butterfly4(tile: Array, source: Array, rows: Any, table: Array, at: Any) -> None:
+    for row in rows:
+        for k in range(LIMBS):
+            for lane in range(LANES):
+                tile[row, k, lane] = source[row, k, lane]
     first = _spread(table, at[0])
     _butterfly(tile, rows[0], rows[2], first)
     _butterfly(tile, rows[1], rows[3], first)
@@ -177,6 +182,19 @@ def store_scaled(target: Array, at: Any, tile: Array, row: int, table: Array, fa
     product = _multiply(tile[row], _spread(table, factor))
     _canonical(product)
     _pack(target, at[0], at[1], product)
+
+
+def store_reduced(target: Array, at: Any, tile: Array, row: int) -> None:
+    element = tile[row]
+    _carry(element)
+    for lane in range(LANES):
+        estimate = element[LIMBS - 1, lane] >> (ESTIMATE_BITS - BITS * (LIMBS - 1))
+        quotient = (estimate * ESTIMATE_FACTOR) >> 20
+        for k in range(LIMBS):
+            element[k, lane] -= quotient * _MULTIPLES[1, k]
+    _carry(element)
+    _canonical(element)
+    _pack(target, at[0], at[1], element)
 
 
 @numba.njit(nogil=True)

@@ -68,9 +68,7 @@ class PatternTables:
         count, bits = geometry.data_rows, geometry.bits
         exponents = np.array([geometry.exponent(int(row)) for row in known], np.int64)
         out = np.empty((4, count, FIELD_BYTES), np.uint8)
-        transforms.vanishing_products(
-            self._form, out, self._differences, exponents, self._constants
-        )
+        transforms.vanishing_products(self._form, out, self._differences, exponents)
         at_known = integers_of(out[exponents % 4, exponents // 4])
         inside = np.array([bit_reverse(int(row), bits) for row in missing], np.int64)
         at_missing = integers_of(out[0, inside])

@@ -1,10 +1,11 @@
 """The steps that kernels are written in; the form in the first argument picks the code.
 
-  butterfly4(form, tile, rows, table, at)        two levels of a transform on four tile rows
+  butterfly4(form, tile, source, rows, table, at)  two levels of a transform on four rows
   unit_butterfly4_first / _second (...)          the same where two of three factors are one
   load_elements(form, tile, row, source, at)     eight elements at (row, column) -> tile row
   load_scaled(..., table, factor)                the same, times a factor, below r
   store_scaled(form, target, at, tile, row, table, factor)
+  store_reduced(form, target, at, tile, row)     the same without a factor, from below 35r
   scale / scale_lanes(form, tile, row, table, factor or column)
   accumulate(form, total, row, tile, source, table, factor)
   accumulate_lanes(form, total, row, source, at, table, column)
@@ -76,6 +77,7 @@ store_scaled = _primitive(
     ),
     loops.store_scaled,
 )
+store_reduced = _primitive(LaneEmitter.store_reduced, loops.store_reduced)
 scale = _primitive(
     lambda e, tile, row, table, factor: e.scale(tile, row, e.factor(table, factor)), loops.scale
 )

@@ -21,6 +21,7 @@ from offchain.core.erasure.primitives import (
     load_scaled,
     scale,
     scale_lanes,
+    store_reduced,
     store_scaled,
     unit_butterfly4_first,
     unit_butterfly4_second,
@@ -50,15 +51,16 @@ def inverse_transform(form: Any, tile: Array, twiddles: Array) -> None:
                     unit_butterfly4_second(form, tile, rows, twiddles, wide + half)
                 else:
                     factors = (half - 1 + j, wide + j, wide + half + j)
-                    butterfly4(form, tile, rows, twiddles, factors)
+                    butterfly4(form, tile, tile, rows, twiddles, factors)
         half *= 4
 
 
 @kernel
-def forward_transform(form: Any, tile: Array, twiddles: Array) -> None:
-    """Values on a coset of the polynomial with coefficients in natural order, bit-reversed."""
+def forward_transform(form: Any, tile: Array, coefficients: Array, twiddles: Array) -> None:
+    """Values on a coset, bit-reversed, of the polynomial with coefficients in natural order."""
     half = tile.shape[0] // 2
     nodes = 1
+    source = coefficients
     while half >= 2:
         quarter = half // 2
         for j in range(nodes):
@@ -66,7 +68,8 @@ def forward_transform(form: Any, tile: Array, twiddles: Array) -> None:
             for i in range(quarter):
                 a = 2 * j * half + i
                 rows = (a, a + quarter, a + half, a + half + quarter)
-                butterfly4(form, tile, rows, twiddles, factors)
+                butterfly4(form, tile, source, rows, twiddles, factors)
+        source = tile
         half //= 4
         nodes *= 4
 
@@ -86,11 +89,10 @@ def extend_columns(form: Any, rows: Array, tables: Any, span: Any) -> None:
         for row in range(size):
             scale(form, tile, row, constants, INVERSE_COUNT)
         for coset in range(cosets):
-            coset_tile[:] = tile
-            forward_transform(form, coset_tile, forward[coset])
+            forward_transform(form, coset_tile, tile, forward[coset])
             base = (coset + 1) * size
             for row in range(size):
-                store_scaled(form, rows, (base + row, column), coset_tile, row, constants, ONE)
+                store_reduced(form, rows, (base + row, column), coset_tile, row)
 
 
 @kernel
@@ -126,19 +128,16 @@ def combine_rows(form: Any, rows: Array, out: Array, tables: Any, span: Any) -> 
                 scale(form, total, 0, constants, ONE)
             for limb in range(form.limbs):
                 gathered[0, limb, lane] = total[0, limb].sum()
-        store_scaled(form, out, (0, first), gathered, 0, constants, ONE)
+        store_reduced(form, out, (0, first), gathered, 0)
 
 
 @kernel
-def vanishing_products(
-    form: Any, out: Array, differences: Array, known: Array, tables: Any
-) -> None:
+def vanishing_products(form: Any, out: Array, differences: Array, known: Array) -> None:
     """For every point of the domain the product of (w^(t - j) - 1) over the known points j != t.
 
     `known` holds exponents j; `differences` (4, 10, 2K) holds w^(4b+d) - 1 twice over b, one where
     it is zero. out (4, K, 32): points t = 4b + c at [c, b].
     """
-    constants = tables
     size = out.shape[1]
     tile = np.zeros((size // LANES, form.limbs, LANES), np.int64)
     for coset in range(4):
@@ -153,7 +152,7 @@ def vanishing_products(
             for row in range(tile.shape[0]):
                 scale_lanes(form, tile, row, table, start + row * LANES)
         for row in range(tile.shape[0]):
-            store_scaled(form, out, (coset, row * LANES), tile, row, constants, ONE)
+            store_reduced(form, out, (coset, row * LANES), tile, row)
 
 
 @kernel
@@ -179,7 +178,7 @@ def decode_columns(form: Any, rows: Array, out: Array, pattern: Any, span: Any) 
             inverse_transform(form, tile, inverse)
             for row in range(size):
                 accumulate(form, total, row, tile, row, spectra[coset], row)
-        forward_transform(form, total, forward)
+        forward_transform(form, total, total, forward)
         for order in range(missing.shape[0]):
             row = missing[order]
             store_scaled(form, out, (row, column), total, row, finish, order)
