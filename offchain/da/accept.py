@@ -24,8 +24,9 @@ from offchain.core.layout import COSET_DEPTH, Shape
 from offchain.core.wire import HEADER_BYTES, Header, parse_rows
 from offchain.da.authenticate import SignedRequest, request_digest, require_sender
 from offchain.da.check import check_rows
-from offchain.da.duties import BlobStanding, BlobView, Duty
+from offchain.da.duties import BlobView, Duty
 from offchain.da.header_desk import HeaderDesk
+from offchain.da.model import BlobState, attestation_digest
 from offchain.da.ports import (
     AttestationSigner,
     BlobLedger,
@@ -169,14 +170,14 @@ class AcceptRows:
 
     def _require_open(self, view: BlobView) -> None:
         record = view.record
-        if record.standing is not BlobStanding.PAID:
-            raise BlobNotPaid(state=record.standing.value)
+        if record.state is not BlobState.PAID:
+            raise BlobNotPaid(state=record.state.name)
         if view.moment.time >= record.deadline:
             raise DeadlinePassed(deadline=record.deadline, now=view.moment.time)
 
     async def _require_sender(self, view: BlobView, request: SignedRequest) -> None:
         digest = request_digest(
-            self._parts.ledger.request_domain(),
+            self._parts.ledger.domain(),
             operator=self._parts.operator,
             blob_id=view.record.blob_id,
             body=request.body_digest,
@@ -190,7 +191,7 @@ class AcceptRows:
         decision = await self._parts.journal.decided(view.record.blob_id, view.duties.seed)
         if decision is None:
             return None
-        if decision.digest != self._parts.ledger.attestation_digest(view):
+        if decision.digest != attestation_digest(view.attestation(), self._parts.ledger.domain()):
             raise AlreadySigned(blob_id=view.record.blob_id.hex())
         held = await self._parts.store.rows_held(view.record.blob_id)
         if not held.issuperset(duty.rows):
@@ -258,7 +259,7 @@ class AcceptRows:
         assert view.duties is not None
         if view.duties.seed != before.duties.seed:
             raise TooEarly(reason="the duties changed during the upload")
-        digest = self._parts.ledger.attestation_digest(view)
+        digest = attestation_digest(view.attestation(), self._parts.ledger.domain())
         await self._parts.journal.record(
             Decision(
                 blob_id=view.record.blob_id,

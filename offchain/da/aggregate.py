@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from offchain.core.bls import InvalidPoint, Signature, aggregate_signatures, verify
 from offchain.da.duties import Duties, Duty
-from offchain.da.ports import Certificate
+from offchain.da.model import AbsentSigner, Certificate
 from offchain.da.refusals import AnswerInvalid, NotEnoughSignatures
 
 
@@ -29,6 +29,10 @@ def certificate_of(duties: Duties, signatures: Mapping[int, Signature]) -> Certi
     signed = duties.slices(set(signatures))
     if signed < duties.confirm_slices:
         raise NotEnoughSignatures(slices=signed, needed=duties.confirm_slices)
-    absent = sorted(duty.index for duty in duties.members if duty.operator not in signatures)
+    absent = tuple(
+        AbsentSigner(duty.index, duty.key)
+        for duty in sorted(duties.members, key=lambda duty: duty.index)
+        if duty.operator not in signatures
+    )
     present = [signatures[duty.operator] for duty in duties.members if duty.operator in signatures]
-    return Certificate(tuple(absent), aggregate_signatures(present))
+    return Certificate(absent, aggregate_signatures(present))

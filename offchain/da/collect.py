@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from offchain.da.accept import AcceptRows, NodeParts
-from offchain.da.duties import BlobRecord, BlobStanding, Moment
+from offchain.da.duties import Moment, PaidBlob
+from offchain.da.model import BlobState
 from offchain.da.ports import BlobLedger
 from offchain.da.refusals import BlobUnknown
 
@@ -37,17 +38,17 @@ class CollectRules:
     answer_seconds: int = 3_600
 
 
-def fate_of(record: BlobRecord | None, known_deadline: int, now: int, rules: CollectRules) -> Fate:
+def fate_of(record: PaidBlob | None, known_deadline: int, now: int, rules: CollectRules) -> Fate:
     """Decide from the record at a deep block, or from the deadline the node wrote down."""
     if record is None:
         return Fate.DROP if now > known_deadline else Fate.KEEP_COUNTED
     windows = 2 * rules.answer_seconds
-    match record.standing:
-        case BlobStanding.REFUNDED:
+    match record.state:
+        case BlobState.REFUNDED | BlobState.NONE:
             return Fate.DROP
-        case BlobStanding.PAID:
+        case BlobState.PAID:
             return Fate.DROP if now > record.deadline else Fate.KEEP_COUNTED
-        case BlobStanding.CONFIRMED | BlobStanding.VOID:
+        case BlobState.CONFIRMED | BlobState.VOID:
             return Fate.DROP if now >= record.expiry + windows else Fate.KEEP
 
 
@@ -81,9 +82,7 @@ class CollectGarbage:
         await self._parts.journal.forget(dropped)
         return dropped
 
-    async def _apply(
-        self, fate: Fate, blob_id: bytes, record: BlobRecord | None, size: int
-    ) -> bool:
+    async def _apply(self, fate: Fate, blob_id: bytes, record: PaidBlob | None, size: int) -> bool:
         match fate:
             case Fate.KEEP_COUNTED:
                 if record is not None:
@@ -105,7 +104,7 @@ def _deep_moment(ledger: BlobLedger, depth: int) -> Moment | None:
     return None if block < 0 else ledger.moment(block)
 
 
-def _record_at(ledger: BlobLedger, blob_id: bytes, block: int) -> BlobRecord | None:
+def _record_at(ledger: BlobLedger, blob_id: bytes, block: int) -> PaidBlob | None:
     try:
         return ledger.view(blob_id, at=block).record
     except BlobUnknown:

@@ -171,7 +171,7 @@ class DeliverRows:
         now = (await asyncio.to_thread(self._ledger.head)).time
         expiry = now + self._rules.request_seconds
         to_sign = request_digest(
-            self._ledger.request_domain(),
+            self._ledger.domain(),
             operator=duty.operator,
             blob_id=blob_id,
             body=digest,

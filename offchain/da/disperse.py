@@ -17,9 +17,10 @@ from offchain.core.erasure import ErasureEngine
 from offchain.da.aggregate import certificate_of
 from offchain.da.deliver import DeliverRows, Delivery, Parcel
 from offchain.da.dispersals import DispersalJournal, DispersalRecord, Stage
-from offchain.da.duties import BlobStanding, BlobTerms, BlobView
+from offchain.da.duties import BlobTerms, BlobView
 from offchain.da.encode import EncodedBlob, encode
 from offchain.da.errors import Bottom
+from offchain.da.model import BlobState, attestation_digest
 from offchain.da.ports import BlobLedger, BlobTill, Settlement
 from offchain.da.refusals import BlobNotPaid, BlobUnknown, NotEnoughSignatures
 
@@ -145,15 +146,16 @@ class DisperseBlob:
         Raises: BlobNotPaid while the deadline is not over or after a certificate, BlobUnknown.
         """
         view = await self._view(blob_id)
-        if view is None:
+        planned = await self._parts.journal.load(blob_id)
+        if view is None or planned is None:
             raise BlobUnknown(blob_id=blob_id.hex())
         record = view.record
         settlement = None
-        if record.standing is not BlobStanding.REFUNDED:
+        if record.state is not BlobState.REFUNDED:
             is_over = view.moment.time > record.deadline
-            if record.standing is not BlobStanding.PAID or not is_over:
-                raise BlobNotPaid(state=record.standing.value, deadline=record.deadline)
-            settlement = await asyncio.to_thread(self._parts.till.refund, blob_id)
+            if record.state is not BlobState.PAID or not is_over:
+                raise BlobNotPaid(state=record.state.name, deadline=record.deadline)
+            settlement = await asyncio.to_thread(self._parts.till.refund, planned.terms)
         await self._advance(blob_id, Stage.REFUNDED)
         return settlement
 
@@ -168,13 +170,13 @@ class DisperseBlob:
                 outcome = replace(outcome, paid=paid)
                 await self._advance(record.blob_id, Stage.PAID)
                 continue
-            match view.record.standing:
-                case BlobStanding.CONFIRMED:
+            match view.record.state:
+                case BlobState.CONFIRMED:
                     if await self._is_settled(view):
                         await self._advance(record.blob_id, Stage.CONFIRMED)
                         return replace(outcome, view=view)
                     await asyncio.sleep(self._rules.poll_seconds)
-                case BlobStanding.PAID:
+                case BlobState.PAID:
                     if view.moment.time > view.record.deadline:
                         await self._give_up(record.blob_id, view, outcome)
                     if view.duties is None or view.seed_depth < self._rules.confirmations:
@@ -182,11 +184,13 @@ class DisperseBlob:
                         continue
                     outcome = await self._certify(view, encoded, outcome, is_resumed=is_resumed)
                     is_resumed = True
-                case BlobStanding.REFUNDED:
+                case BlobState.REFUNDED:
                     await self._advance(record.blob_id, Stage.REFUNDED)
-                    raise BlobNotPaid(state=view.record.standing.value)
-                case BlobStanding.VOID:
+                    raise BlobNotPaid(state=view.record.state.name)
+                case BlobState.VOID:
                     raise Bottom(blob_id=record.blob_id.hex())
+                case BlobState.NONE:
+                    raise BlobUnknown(blob_id=record.blob_id.hex())
 
     async def _certify(
         self, view: BlobView, encoded: EncodedBlob, outcome: Dispersed, *, is_resumed: bool
@@ -201,7 +205,7 @@ class DisperseBlob:
             duties=duties,
             encoded=encoded,
             header=encoded.header.to_bytes(),
-            digest=self._parts.ledger.attestation_digest(view),
+            digest=attestation_digest(view.attestation(), self._parts.ledger.domain()),
             is_resumed=is_resumed,
         )
         delivery = await self._parts.deliver.deliver(
@@ -219,7 +223,11 @@ class DisperseBlob:
             return outcome
         await self._advance(blob_id, Stage.ATTESTED)
         confirmed = await asyncio.to_thread(self._parts.till.confirm, record.terms, certificate)
-        return replace(outcome, confirmed=confirmed, absent=certificate.absent)
+        return replace(
+            outcome,
+            confirmed=confirmed,
+            absent=tuple(signer.index for signer in certificate.absent),
+        )
 
     async def _give_up(self, blob_id: bytes, view: BlobView, outcome: Dispersed) -> None:
         await self._advance(blob_id, Stage.REFUNDABLE)
@@ -241,7 +249,7 @@ class DisperseBlob:
             )
         except BlobUnknown:
             return False
-        return deep.record.standing is BlobStanding.CONFIRMED
+        return deep.record.state is BlobState.CONFIRMED
 
     async def _view(self, blob_id: bytes) -> BlobView | None:
         """The blob at the newest block; None when it is not paid there."""

@@ -5,23 +5,15 @@ block, so that no decision mixes two states of the chain. Source: docs/protocol/
 """
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 from offchain.core.bls import PublicKey
+from offchain.core.hashing import keccak
 from offchain.core.layout import N, Shape
+from offchain.core.units import Seconds
 from offchain.core.wire import Header
+from offchain.da.model import Attestation, Blob, BlobState
 
-ADDRESS_BYTES = 20
 BITMAP_BYTES = N // 8
-
-
-class BlobStanding(Enum):
-    """The state that the contract keeps; expiry is judged by time."""
-
-    PAID = "paid"
-    CONFIRMED = "confirmed"
-    REFUNDED = "refunded"
-    VOID = "void"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +39,26 @@ class BlobTerms:
     days: int
     salt: bytes
 
+    def blob(self) -> Blob:
+        """The terms as the contract takes them."""
+        return Blob(
+            payer=self.payer,
+            disperser=self.disperser,
+            data_root=self.data_root,
+            commitment_hash=keccak(self.commitment),
+            columns=self.shape.columns,
+            length=self.shape.length,
+            retention_days=self.days,
+            salt=self.salt,
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class BlobRecord:
+class PaidBlob:
     """A paid blob as the contract knows it; times in chain seconds, addresses 20 bytes."""
 
     blob_id: bytes
-    standing: BlobStanding
+    state: BlobState
     payer: bytes
     disperser: bytes
     data_root: bytes
@@ -111,13 +116,28 @@ class BlobView:
     """One blob at one block; `duties` is None until the block after the payment exists."""
 
     moment: Moment
-    record: BlobRecord
+    record: PaidBlob
     duties: Duties | None
 
     @property
     def seed_depth(self) -> int:
         """Blocks on top of the block that seeds the duties, itself counted; <= 0 before it."""
         return self.moment.block - self.record.paid_block
+
+    def attestation(self) -> Attestation:
+        """What a signer of this blob signs. Only a view with duties has one."""
+        assert self.duties is not None
+        return Attestation(
+            blob_id=self.record.blob_id,
+            epoch=self.duties.epoch,
+            quorum_id=self.duties.quorum_id,
+            seed=self.duties.seed,
+            data_root=self.record.data_root,
+            commitment_hash=keccak(self.record.commitment),
+            columns=self.record.shape.columns,
+            length=self.record.shape.length,
+            expiry=Seconds(self.record.expiry),
+        )
 
 
 def bitmap_of(rows: frozenset[int] | set[int] | tuple[int, ...]) -> bytes:

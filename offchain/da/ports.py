@@ -12,6 +12,7 @@ from offchain.core.bls import Signature
 from offchain.core.wire import Header, Row
 from offchain.da.authenticate import SignedRequest
 from offchain.da.duties import BlobTerms, BlobView, Moment
+from offchain.da.model import Certificate
 
 Bytes = bytes | bytearray | memoryview
 
@@ -62,14 +63,6 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
-    """The signers that are absent, by index and sorted, and the sum of the others' signatures."""
-
-    absent: tuple[int, ...]
-    signature: Signature
-
-
-@dataclass(frozen=True, slots=True)
 class Settlement:
     """A mined transaction: its hash, the gas it used and what it paid, in wei."""
 
@@ -93,12 +86,8 @@ class BlobLedger(Protocol):
         """The blob and its duties at block `at`. Raises: BlobUnknown."""
         ...
 
-    def attestation_digest(self, view: BlobView) -> bytes:
-        """The EIP-712 digest a node signs for this view, duties included."""
-        ...
-
-    def request_domain(self) -> bytes:
-        """The EIP-712 domain separator that requests to nodes are signed in."""
+    def domain(self) -> bytes:
+        """The EIP-712 domain separator of attestations and of requests to nodes."""
         ...
 
 
@@ -119,7 +108,7 @@ class BlobTill(Protocol):
 
     def confirm(self, terms: BlobTerms, certificate: Certificate) -> Settlement: ...
 
-    def refund(self, blob_id: bytes) -> Settlement:
+    def refund(self, terms: BlobTerms) -> Settlement:
         """Have the fee credited to the payer after a deadline without certificate."""
         ...
 

@@ -21,10 +21,11 @@ from offchain.core.wire import Header
 from offchain.da.accept import read_view
 from offchain.da.blame import BlameBook
 from offchain.da.check import CheckedHeader, check_header
-from offchain.da.duties import BlobStanding, BlobView, Duties, Duty
+from offchain.da.duties import BlobView, Duties, Duty
 from offchain.da.encode import decode_verified
 from offchain.da.errors import Bottom, InsufficientRows
 from offchain.da.fetch import FetchRows, FetchRules, RowHunt
+from offchain.da.model import BlobState
 from offchain.da.ports import BlobLedger, NodeClient
 from offchain.da.refusals import BlobNotPaid, HeaderNotPaid, TooEarly
 
@@ -150,10 +151,10 @@ class RetrieveBlob:
 
 def require_readable(view: BlobView) -> Duties:
     """The duties of a blob that has, or soon has, bytes. Raises: Bottom, BlobNotPaid, TooEarly."""
-    if view.record.standing is BlobStanding.VOID:
+    if view.record.state is BlobState.VOID:
         raise Bottom(blob_id=view.record.blob_id.hex())
-    if view.record.standing is BlobStanding.REFUNDED:
-        raise BlobNotPaid(state=view.record.standing.value)
+    if view.record.state is BlobState.REFUNDED:
+        raise BlobNotPaid(state=view.record.state.name)
     if view.duties is None:
         raise TooEarly(depth=view.seed_depth, needed=1)
     return view.duties

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from offchain.core.layout import N
 from offchain.core.wire import HEADER_BYTES, encode_rows
@@ -21,6 +21,18 @@ class ServeLimits:
     """`readers`: answers with rows in memory at the same time, each at most 256 rows."""
 
     readers: int = 4
+
+
+class RowServer(Protocol):
+    """What a node's face asks for reads; answers are frames of offchain/core/wire.py."""
+
+    async def have(self, blob_id: bytes) -> bytes: ...
+
+    async def header(self, blob_id: bytes) -> bytes: ...
+
+    async def rows(self, blob_id: bytes, indices: Sequence[int]) -> bytes: ...
+
+    async def leaf(self, blob_id: bytes, row: int, leaf: int) -> bytes: ...
 
 
 class ServeRows:

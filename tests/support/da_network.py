@@ -1,6 +1,7 @@
 """Build small networks of real data-availability nodes: memory chain, real keys, any transport."""
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
-from offchain.core.bls import SecretKey
+from offchain.core.bls import SecretKey, Signature
 from offchain.core.erasure import ErasureEngine
 from offchain.core.erasure.choose import choose_engine
 from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
@@ -26,9 +27,12 @@ from offchain.da.adapters.memory_node import MemoryNode, MemoryNodeClient
 from offchain.da.adapters.memory_rows import MemoryRows
 from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
 from offchain.da.adapters.request_signer import LocalRequestSigner
+from offchain.da.authenticate import SignedRequest, body_digest, request_digest
 from offchain.da.deliver import DeliverRows, DeliveryRules
 from offchain.da.dispersals import DispersalJournal
 from offchain.da.disperse import DispersalRules, DisperseBlob, DisperserParts
+from offchain.da.duties import BlobTerms, BlobView, Duty
+from offchain.da.encode import EncodedBlob, encode
 from offchain.da.ports import DecisionJournal, NodeClient, RowStore
 from offchain.da.retrieve import RetrievalRules, RetrieveBlob
 from offchain.da.serve import ServeLimits, ServeRows
@@ -145,6 +149,81 @@ async def _is_ready() -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class Upload:
+    """Everything one operator is sent for one paid blob."""
+
+    blob_id: bytes
+    terms: BlobTerms
+    encoded: EncodedBlob
+    view: BlobView
+    duty: Duty
+    body: bytes
+
+
+def some_bytes(length: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(length)
+
+
+def pay_for(site: Site, payload: bytes, *, salt: bytes = bytes(32)) -> tuple[BlobTerms, bytes]:
+    """Encode and pay on the memory chain; the terms and the blob id."""
+    encoded = encode(payload, the_engine())
+    address = site.disperser.address_bytes
+    terms = BlobTerms(
+        payer=address,
+        disperser=address,
+        data_root=encoded.header.data_root,
+        commitment=encoded.header.commitment,
+        shape=encoded.shape,
+        days=1,
+        salt=salt,
+    )
+    site.chain.pay(terms)
+    return terms, site.chain.blob_id(terms)
+
+
+def an_upload(
+    site: Site, operator: int = 1, *, payload: bytes = b"seven words are enough here"
+) -> Upload:
+    """Pay for a small payload and make the body for one operator."""
+    encoded = encode(payload, the_engine())
+    terms, blob_id = pay_for(site, payload)
+    view = site.chain.view(blob_id, at=site.chain.head().block)
+    assert view.duties is not None
+    duty = view.duties.of(operator)
+    assert duty is not None
+    body = encoded.header.to_bytes() + encoded.rows_frame(blob_id, duty.rows)
+    return Upload(blob_id, terms, encoded, view, duty, body)
+
+
+def a_request(
+    site: Site,
+    blob_id: bytes,
+    body: bytes,
+    *,
+    operator: int = 1,
+    expiry: int | None = None,
+    signer: LocalRequestSigner | None = None,
+) -> SignedRequest:
+    """A request signed as the disperser signs it, unless told otherwise."""
+    until = site.chain.head().time + 60 if expiry is None else expiry
+    hashed = body_digest(body)
+    digest = request_digest(
+        site.chain.domain(), operator=operator, blob_id=blob_id, body=hashed, expiry=until
+    )
+    return SignedRequest(hashed, until, (signer or site.disperser).sign_digest(digest))
+
+
+async def pieces(body: bytes, size: int = 65_536) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
+async def send(node: MemoryNode, upload: Upload, request: SignedRequest, body: bytes) -> Signature:
+    """Deliver a body with a truthful length."""
+    return await node.accept.accept(upload.blob_id, request, pieces(body), declared_bytes=len(body))
+
+
 def face_of(node: MemoryNode, rate: PeerRate | None = None) -> NodeFace:
     loop = asyncio.get_running_loop()
     return NodeFace(node.accept, node.serve, _is_ready, PeerLimits(rate or PeerRate(), loop.time))
@@ -199,8 +278,9 @@ async def http_network(
             server = node_server(app, int(member.endpoint.rsplit(":", 1)[1]))
             task = asyncio.create_task(server.serve())
             network.servers[member.operator] = (server, task)
-        while not all(server.started for server, _ in network.servers.values()):
-            await asyncio.sleep(0.01)
+        for server, _ in network.servers.values():
+            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event for it
+                await asyncio.sleep(0.01)
         try:
             yield network
         finally:

@@ -38,7 +38,7 @@ from offchain.da.accept import AcceptRows
 from offchain.da.adapters.peer_limits import PeerLimits
 from offchain.da.authenticate import SignedRequest
 from offchain.da.refusals import BodySize, RateLimited, RequestMalformed
-from offchain.da.serve import MAX_ROWS_PER_REQUEST, ServeRows
+from offchain.da.serve import MAX_ROWS_PER_REQUEST, RowServer
 
 HOST: Final = "127.0.0.1"
 OCTETS: Final = "application/octet-stream"
@@ -63,7 +63,7 @@ class NodeFace:
     """What the face stands in front of."""
 
     accept: AcceptRows
-    serve: ServeRows
+    serve: RowServer
     readiness: Readiness
     limits: PeerLimits
 

@@ -7,28 +7,36 @@ coins and knows no stake. Source: docs/protocol/da.md#life-of-a-blob.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from threading import RLock
 from typing import Final
 
 from offchain.core.bls import PublicKey, aggregate_keys, verify
 from offchain.core.errors import Rejected
-from offchain.core.hashing import TAG_BLOB, TAG_DA_ASSIGN, keccak
-from offchain.core.layout import STEP_PAYLOAD_BYTES, N
+from offchain.core.hashing import keccak
+from offchain.core.layout import STEP_PAYLOAD_BYTES
 from offchain.da.duties import (
-    BlobRecord,
-    BlobStanding,
     BlobTerms,
     BlobView,
     Duties,
     Duty,
     Moment,
+    PaidBlob,
 )
-from offchain.da.ports import Certificate, Settlement
+from offchain.da.model import (
+    BlobState,
+    Certificate,
+    attestation_digest,
+    blob_id,
+    domain_separator,
+)
+from offchain.da.ports import Settlement
+from offchain.da.quorums import Member, assign, blob_seed, draw_table
 from offchain.da.refusals import BlobUnknown
 
 GENESIS_TIME: Final = 1_700_000_000
 ENTRANCE: Final = keccak(b"memory chain DAEntrance")[12:]
+EPOCH: Final = 1
+EPOCH_SEED: Final = keccak(b"memory chain epoch seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class ChainRules:
 class _Block:
     time: int
     digest: bytes
-    blobs: dict[bytes, BlobRecord] = field(repr=False)
+    blobs: dict[bytes, PaidBlob] = field(repr=False)
 
 
 class MemoryChain:
@@ -71,6 +79,8 @@ class MemoryChain:
         self.rules = rules
         self._blocks = [_Block(GENESIS_TIME, keccak(b"genesis"), {})]
         self._forks = 0
+        drawn = [Member(m.operator, m.weight, m.key) for m in self.members]
+        self._table = draw_table(drawn, EPOCH_SEED)
         self._lock = RLock()
         self.payments = 0
         self.fees_wei = 0
@@ -107,17 +117,13 @@ class MemoryChain:
                 duties = self._duties(blob_id, self._blocks[record.paid_block + 1].digest)
             return BlobView(self.moment(at), record, duties)
 
-    def attestation_digest(self, view: BlobView) -> bytes:
-        assert view.duties is not None
-        return _attestation_digest(self.request_domain(), view.record, view.duties)
-
-    def request_domain(self) -> bytes:
-        return _domain(self.rules.chain_id, ENTRANCE)
+    def domain(self) -> bytes:
+        return domain_separator(chain_id=self.rules.chain_id, entrance=ENTRANCE)
 
     # --- BlobTill
 
     def blob_id(self, terms: BlobTerms) -> bytes:
-        return _blob_id(self.rules.chain_id, ENTRANCE, terms)
+        return blob_id(terms.blob(), chain_id=self.rules.chain_id, entrance=ENTRANCE)
 
     def quote(self, length: int, days: int) -> int:
         return max(length, STEP_PAYLOAD_BYTES) * self.rules.price_wei * days
@@ -130,9 +136,9 @@ class MemoryChain:
                 raise Rejected("da_entrance: already paid")
             fee = self.quote(terms.shape.length, terms.days)
             time = self._blocks[-1].time + self.rules.block_seconds
-            blobs[blob_id] = BlobRecord(
+            blobs[blob_id] = PaidBlob(
                 blob_id=blob_id,
-                standing=BlobStanding.PAID,
+                state=BlobState.PAID,
                 payer=terms.payer,
                 disperser=terms.disperser,
                 data_root=terms.data_root,
@@ -150,117 +156,73 @@ class MemoryChain:
         with self._lock:
             blob_id = self.blob_id(terms)
             view = self.view(blob_id, at=len(self._blocks) - 1)
-            if view.record.standing is not BlobStanding.PAID:
+            if view.record.state is not BlobState.PAID:
                 raise Rejected("da_entrance: not paid")
             if view.moment.time + self.rules.block_seconds > view.record.deadline:
                 raise Rejected("da_entrance: too late")
             self._require_certificate(view, certificate)
-            return self._settle(self._changed(view.record, BlobStanding.CONFIRMED))
+            return self._settle(self._changed(view.record, BlobState.CONFIRMED))
 
-    def refund(self, blob_id: bytes) -> Settlement:
+    def refund(self, terms: BlobTerms) -> Settlement:
         with self._lock:
-            view = self.view(blob_id, at=len(self._blocks) - 1)
-            if view.record.standing is not BlobStanding.PAID:
+            view = self.view(self.blob_id(terms), at=len(self._blocks) - 1)
+            if view.record.state is not BlobState.PAID:
                 raise Rejected("da_entrance: not paid")
             if view.moment.time <= view.record.deadline:
                 raise Rejected("da_entrance: too early")
-            fee = self.quote(view.record.shape.length, 1)
-            return self._settle(self._changed(view.record, BlobStanding.REFUNDED), fee)
+            fee = self.quote(terms.shape.length, terms.days)
+            return self._settle(self._changed(view.record, BlobState.REFUNDED), fee)
 
     def void(self, blob_id: bytes) -> None:
         """What a proven bad row does."""
         with self._lock:
             record = self.view(blob_id, at=len(self._blocks) - 1).record
-            self._settle(self._changed(record, BlobStanding.VOID))
+            self._settle(self._changed(record, BlobState.VOID))
 
     def _require_certificate(self, view: BlobView, certificate: Certificate) -> None:
         duties = view.duties
         if duties is None:
             raise Rejected("da_entrance: no seed yet")
-        absent = list(certificate.absent)
+        absent = [signer.index for signer in certificate.absent]
         if absent != sorted(set(absent)) or any(i >= len(duties.members) for i in absent):
             raise Rejected("quorum: absent not rising")
         present = [duty for duty in duties.members if duty.index not in absent]
         if sum(len(duty.rows) for duty in present) < duties.confirm_slices:
             raise Rejected("quorum: too few slices")
         key = aggregate_keys([duty.key for duty in present])
-        if not verify(key, self.attestation_digest(view), certificate.signature):
+        if not verify(
+            key, attestation_digest(view.attestation(), self.domain()), certificate.signature
+        ):
             raise Rejected("quorum: wrong signature")
 
-    def _changed(self, record: BlobRecord, standing: BlobStanding) -> dict[bytes, BlobRecord]:
-        return {**self._blocks[-1].blobs, record.blob_id: replace(record, standing=standing)}
+    def _changed(self, record: PaidBlob, standing: BlobState) -> dict[bytes, PaidBlob]:
+        return {**self._blocks[-1].blobs, record.blob_id: replace(record, state=standing)}
 
-    def _settle(self, blobs: dict[bytes, BlobRecord], value_wei: int = 0) -> Settlement:
+    def _settle(self, blobs: dict[bytes, PaidBlob], value_wei: int = 0) -> Settlement:
         self._append(blobs, None)
         transaction = keccak(b"transaction", self._blocks[-1].digest)
         self.mine(self.rules.blocks_after)
         return Settlement(transaction, 0, value_wei)
 
-    def _append(self, blobs: dict[bytes, BlobRecord], seconds: int | None) -> None:
+    def _append(self, blobs: dict[bytes, PaidBlob], seconds: int | None) -> None:
         step = self.rules.block_seconds if seconds is None else seconds
         above = self._blocks[-1]
         digest = keccak(above.digest, self._forks.to_bytes(8, "big"))
         self._blocks.append(_Block(above.time + step, digest, blobs))
 
     def _duties(self, blob_id: bytes, block_hash: bytes) -> Duties:
-        seed = keccak(TAG_DA_ASSIGN, keccak(b"epoch seed"), blob_id, block_hash)
-        weights = list(accumulate(member.weight for member in self.members))
-        ends = [N * weight // weights[-1] for weight in weights]
-        draw = int.from_bytes(seed, "big")
-        low, shift = draw & 1_023, (draw >> 10) % N
-        step = 6 * (low // 2) + (1, 5)[low % 2]
-        row_of_slot = {(step * row + shift) % N: row for row in range(N)}
-        members = []
-        for index, member in enumerate(self.members):
-            slots = range(ends[index - 1] if index else 0, ends[index])
-            rows = tuple(sorted(row_of_slot[slot] for slot in slots))
-            members.append(Duty(index, member.operator, member.endpoint, member.key, rows))
-        return Duties(1, 0, seed, self.rules.confirm_slices, tuple(members))
-
-
-def _word(value: int) -> bytes:
-    return value.to_bytes(32, "big")
-
-
-def _domain(chain_id: int, entrance: bytes) -> bytes:
-    kind = keccak(
-        b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    )
-    name, version = keccak(b"Apogee DA"), keccak(b"1")
-    return keccak(kind, name, version, _word(chain_id), bytes(12), entrance)
-
-
-def _blob_id(chain_id: int, entrance: bytes, terms: BlobTerms) -> bytes:
-    return keccak(
-        TAG_BLOB,
-        _word(chain_id),
-        bytes(12) + entrance,
-        bytes(12) + terms.payer,
-        bytes(12) + terms.disperser,
-        terms.data_root,
-        keccak(terms.commitment),
-        _word(terms.shape.columns),
-        _word(terms.shape.length),
-        _word(terms.days),
-        terms.salt,
-    )
-
-
-def _attestation_digest(domain: bytes, record: BlobRecord, duties: Duties) -> bytes:
-    kind = keccak(
-        b"Attestation(bytes32 blobId,uint64 epoch,uint32 quorumId,bytes32 seed,bytes32 dataRoot,"
-        b"bytes commitment,uint32 columns,uint64 length,uint64 expiry)"
-    )
-    body = keccak(
-        kind,
-        record.blob_id,
-        _word(duties.epoch),
-        _word(duties.quorum_id),
-        duties.seed,
-        record.data_root,
-        keccak(record.commitment),
-        _word(record.shape.columns),
-        _word(record.shape.length),
-        _word(record.expiry),
-    )
-    return keccak(b"\x19\x01", domain, body)
+        seed = blob_seed(EPOCH_SEED, blob_id, block_hash)
+        assignment = assign(seed, len(self._table.quorums))
+        quorum = self._table.quorums[assignment.quorum_id]
+        by_id = {member.operator: member for member in self.members}
+        members = tuple(
+            Duty(
+                index,
+                signer.operator_id,
+                by_id[signer.operator_id].endpoint,
+                by_id[signer.operator_id].key,
+                assignment.rows_of(signer),
+            )
+            for index, signer in enumerate(quorum.signers)
+        )
+        return Duties(EPOCH, assignment.quorum_id, seed, self.rules.confirm_slices, members)

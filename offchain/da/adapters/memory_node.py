@@ -7,7 +7,7 @@ from offchain.core.errors import ApogeeError
 from offchain.da.accept import AcceptRows
 from offchain.da.authenticate import SignedRequest
 from offchain.da.refusals import AnswerInvalid, NodeRefused, NodeUnreachable
-from offchain.da.serve import ServeRows
+from offchain.da.serve import RowServer
 
 PIECE_BYTES = 65_536
 
@@ -17,7 +17,7 @@ class MemoryNode:
     """One node's use cases."""
 
     accept: AcceptRows
-    serve: ServeRows
+    serve: RowServer
 
 
 class MemoryNodeClient:
