@@ -77,7 +77,9 @@ class Keystore:
     def _make(self, path: Path, secret: bytes) -> bytes:
         from eth_keyfile.keyfile import create_keyfile_json
 
-        wrapped = create_keyfile_json(secret, self._passphrase(), iterations=SCRYPT_ROUNDS)
+        wrapped = create_keyfile_json(
+            secret, self._passphrase(), kdf="scrypt", iterations=SCRYPT_ROUNDS
+        )
         write_bytes(path, json.dumps(wrapped).encode(), mode=PRIVATE)
         return secret
 

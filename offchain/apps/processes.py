@@ -5,8 +5,6 @@ children in order; on Linux the kernel also sends it SIGTERM when the parent die
 A pid is trusted only together with its start time, because pids are reused.
 """
 
-import http.client
-import json
 import os
 import signal
 import subprocess
@@ -17,17 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import psutil
 
 from offchain.apps.files import FileMissing, FileUnreadable, read_json, write_json
+from offchain.apps.rpc_probe import NoAnswer, RpcProbe, request
 from offchain.jobs.lifeline import lifeline_to
 
-HEALTH_TIMEOUT_SECONDS: Final = 5.0
 HEARTBEAT_LIMIT_SECONDS: Final = 30.0
 START_TIME_TOLERANCE_SECONDS: Final = 0.05
-MAX_HEALTH_BYTES: Final = 65_536
 
 Health = Callable[[], str | None]  # None: healthy; otherwise why not, in words
 
@@ -140,7 +136,7 @@ def http_health(url: str) -> Health:
     """Healthy when GET `url` answers 200."""
 
     def probe() -> str | None:
-        status, body = _request("GET", url, None)
+        status, body = request("GET", url, None)
         return None if status == 200 else f"{status or 'no answer'} {body[:200]}".strip()
 
     return probe
@@ -148,11 +144,13 @@ def http_health(url: str) -> Health:
 
 def rpc_health(url: str) -> Health:
     """Healthy when JSON-RPC at `url` names its chain id."""
-    question = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []})
 
     def probe() -> str | None:
-        status, body = _request("POST", url, question)
-        return None if status == 200 and '"result"' in body else f"{status or 'no answer'} {body}"
+        try:
+            RpcProbe(url).number("eth_chainId")
+        except NoAnswer as error:
+            return str(error)
+        return None
 
     return probe
 
@@ -173,23 +171,6 @@ def heartbeat_health(path: Path) -> Health:
 def own_command(*arguments: str) -> tuple[str, ...]:
     """The command line that runs `apogee` with this very interpreter."""
     return (sys.executable, "-m", "offchain.apps.cli", *arguments)
-
-
-def _request(method: str, url: str, body: str | None) -> tuple[int, str]:
-    """Status and text of one small HTTP request; status 0 and the reason when nobody answers."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(
-        parts.hostname or "", parts.port or 80, timeout=HEALTH_TIMEOUT_SECONDS
-    )
-    headers = {"Content-Type": "application/json"} if body else {}
-    try:
-        connection.request(method, parts.path or "/", body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(MAX_HEALTH_BYTES).decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        return 0, str(error)
-    finally:
-        connection.close()
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

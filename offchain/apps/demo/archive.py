@@ -30,15 +30,16 @@ def build_archive(sources: Path) -> bytes:
     names = list(_sources(sources))
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         round_number = 0
-        while buffer.tell() < LEAST_BYTES and names:
-            _add_round(archive, buffer, names, round_number)
+        while buffer.tell() < LEAST_BYTES and _add_round(archive, buffer, names, round_number):
             round_number += 1
     return buffer.getvalue()
 
 
 def _add_round(
     archive: tarfile.TarFile, buffer: io.BytesIO, names: list[tuple[str, Path]], number: int
-) -> None:
+) -> int:
+    """Add what still fits; how many files that was."""
+    added = 0
     for name, path in names:
         content = path.read_bytes()
         room = MOST_BYTES - _RECORD - 2 * _BLOCK - buffer.tell()
@@ -47,6 +48,8 @@ def _add_round(
         entry = tarfile.TarInfo(f"{number}/{name}" if number else name)
         entry.size, entry.mode, entry.mtime = len(content), 0o644, 0
         archive.addfile(entry, io.BytesIO(content))
+        added += 1
+    return added
 
 
 def _sources(root: Path) -> Iterator[tuple[str, Path]]:

@@ -1,0 +1,75 @@
+"""Runs `benchmarks/<area>_*.py`: each module's `run()` returns rows with the figure and its bar."""
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from offchain.apps.exit_codes import ExitCode
+from offchain.apps.output import print_json, print_table, say
+from offchain.core.errors import InvalidInput, NotFound
+
+AREAS: Final = ("da", "staking", "chain", "demo")
+COLUMNS: Final = ("name", "value", "unit", "bar", "ok", "baseline", "ratio", "command")
+
+
+class UnknownArea(InvalidInput):
+    """There are no benchmarks of that name."""
+
+    code = "bench.unknown_area"
+    next_step = "Choose da, staking, chain, demo or all."
+
+
+class NoBenchmarks(NotFound):
+    """No benchmark module of this area is in this checkout."""
+
+    code = "bench.none"
+    next_step = "Run from a full checkout; benchmarks/ holds `<area>_*.py` modules."
+
+
+def find_modules(folder: Path, area: str) -> list[Path]:
+    """The benchmark modules of an area, `all` for every area. Raises: UnknownArea, NoBenchmarks."""
+    if area != "all" and area not in AREAS:
+        raise UnknownArea(area=area)
+    wanted = AREAS if area == "all" else (area,)
+    paths = [path for name in wanted for path in sorted(folder.glob(f"{name}_*.py"))]
+    if not paths:
+        raise NoBenchmarks(area=area, folder=folder)
+    return paths
+
+
+def run_area(folder: Path, area: str) -> Iterable[dict[str, object]]:
+    """Each row of an area as it is measured."""
+    for path in find_modules(folder, area):
+        for row in _load(path).run():
+            yield {column: getattr(row, column) for column in COLUMNS}
+
+
+def _load(path: Path) -> ModuleType:
+    """Import one benchmark module; its siblings (rows.py) are importable as `benchmarks.rows`."""
+    root = str(path.parent.parent)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    spec = importlib.util.spec_from_file_location(f"benchmarks.{path.stem}", path)
+    assert spec, "a .py file always has a loader"
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def print_bench(area: str, *, as_json: bool) -> int:
+    """Measure an area and print its rows; 4 when a bar is missed."""
+    folder = Path(__file__).resolve().parents[2] / "benchmarks"
+    rows = []
+    for row in run_area(folder, area):
+        rows.append(row)
+        say(f"{'ok  ' if row['ok'] else 'MISS'} {row['name']} = {row['value']} {row['unit']}")
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("", COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+    return ExitCode.DONE if all(row["ok"] for row in rows) else ExitCode.CORRUPT

@@ -1,0 +1,1 @@
+"""The commands of `apogee`, grouped by noun; each parses flags and calls one function of apps."""

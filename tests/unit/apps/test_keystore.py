@@ -1,0 +1,73 @@
+"""Keys are made once, open again, stay encrypted and private; known keys stay on devnets."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from offchain.apps.files import FileMissing, FileUnreadable
+from offchain.apps.keystore import (
+    Keystore,
+    KeyUnreadable,
+    WellKnownKey,
+    devnet_account,
+    refuse_well_known,
+)
+
+
+def test_account__asked_twice__is_the_same_and_its_file_is_private(tmp_path: Path) -> None:
+    first = Keystore(tmp_path).account("operator")
+
+    assert Keystore(tmp_path).account("operator") == first
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
+    assert first.secret.hex() not in (tmp_path / "operator.json").read_text()
+    assert first.secret.hex() not in repr(first)
+
+
+def test_bls_key__asked_twice__is_the_same_and_not_the_account(tmp_path: Path) -> None:
+    keystore = Keystore(tmp_path)
+    account, key = keystore.account("operator"), keystore.bls("operator")
+
+    assert Keystore(tmp_path).bls("operator").public_key() == key.public_key()
+    assert key.to_bytes() != account.secret
+    assert keystore.roles() == ["operator"]
+
+
+def test_account__file_is_changed__is_unreadable(tmp_path: Path) -> None:
+    Keystore(tmp_path).account("operator")
+    path = tmp_path / "operator.json"
+    wrapped = json.loads(path.read_text())
+    wrapped["crypto"]["ciphertext"] = "00" * 32
+    path.write_text(json.dumps(wrapped))
+
+    with pytest.raises(KeyUnreadable):
+        Keystore(tmp_path).account("operator")
+
+
+def test_account__passphrase_is_lost__makes_no_second_one(tmp_path: Path) -> None:
+    Keystore(tmp_path).account("operator")
+    (tmp_path / "passphrase").unlink()
+
+    with pytest.raises(FileMissing):
+        Keystore(tmp_path).account("operator")
+    assert not (tmp_path / "passphrase").exists()
+
+
+def test_account__passphrase_is_readable_by_others__is_refused(tmp_path: Path) -> None:
+    Keystore(tmp_path).account("operator")
+    (tmp_path / "passphrase").chmod(0o644)
+
+    with pytest.raises(FileUnreadable):
+        Keystore(tmp_path).account("operator")
+
+
+def test_well_known_key__off_a_devnet__is_refused() -> None:
+    known = devnet_account(3).address
+
+    refuse_well_known(known, 31_337)
+    with pytest.raises(WellKnownKey):
+        refuse_well_known(known, 1)
+
+
+def test_own_key__off_a_devnet__is_accepted(tmp_path: Path) -> None:
+    refuse_well_known(Keystore(tmp_path).account("operator").address, 1)
