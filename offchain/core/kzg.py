@@ -85,12 +85,17 @@ def parse_setup(text: str) -> Setup:
 @cache
 def load_setup() -> Setup:
     """The setup that an installed package carries, read once. Raises: SetupMissing."""
+    return parse_setup(setup_path().read_text(encoding="ascii"))
+
+
+def setup_path() -> Path:
+    """Where an installed package keeps the setup's text form. Raises: SetupMissing."""
     for package, relative in _SETUP_FILES:
         spec = importlib.util.find_spec(package)
         for folder in (spec and spec.submodule_search_locations) or ():
             path = Path(folder) / relative
             if path.is_file():
-                return parse_setup(path.read_text(encoding="ascii"))
+                return path
     raise SetupMissing(packages=", ".join(package for package, _ in _SETUP_FILES))
 
 
