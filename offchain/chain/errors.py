@@ -132,7 +132,7 @@ class OutboxForeign(Conflict):
 
 
 class KeyReused(Conflict):
-    """This idempotency key already stands for another effect."""
+    """The idempotency key already stands for another effect."""
 
     code = "chain.outbox.key_reused"
 
@@ -144,7 +144,7 @@ class KeyMissing(Conflict):
 
 
 class NotDeployed(Conflict):
-    """This network has no such contract."""
+    """The network has no such contract."""
 
     code = "chain.deployment.missing"
     next_step = "Deploy first: `ape run deploy --network ...` or `apogee up`."

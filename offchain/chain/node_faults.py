@@ -95,7 +95,7 @@ def is_already_known(fault: Fault) -> bool:
 
 
 def revert_payload(fault: Fault) -> bytes:
-    """The bytes a contract reverted with, wherever this node puts them; empty when it hides them."""
+    """What a contract reverted with, wherever this node puts it; empty when it hides it."""
     candidate: Any = fault.data
     if isinstance(candidate, dict):
         candidate = candidate.get("data")
