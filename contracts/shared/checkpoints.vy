@@ -4,8 +4,8 @@
 @license AGPL-3.0-only
 @author Apogee
 @notice Invariant: what a key's word was at an epoch never changes once a later word is in force.
-@dev A word carries its first epoch in the top 32 bits and 224 bits of meaning. The owner keeps the newest word (the head)
-     and the number of older ones; here lie only the older ones. A first deposit so costs one new slot, not two.
+@dev A word carries its first epoch in the top 32 bits and 224 bits of meaning. The owner keeps the newest word (the
+     head) and the number of older ones; here lie only the older ones. A first deposit so costs one new slot, not two.
 """
 
 EPOCH_SHIFT: constant(uint256) = 224
@@ -25,8 +25,8 @@ def _keep(key: bytes32, head: uint256, count: uint256, epoch: uint256) -> uint25
     return count + 1
 
 
-@view
 @internal
+@view
 def _index_at(key: bytes32, head: uint256, count: uint256, epoch: uint256) -> uint256:
     """
     @dev `count` when the head is in force, else the index of the older word that is, else max_value.
@@ -51,8 +51,8 @@ def _index_at(key: bytes32, head: uint256, count: uint256, epoch: uint256) -> ui
     return low - 1 if low > 0 else max_value(uint256)
 
 
-@view
 @internal
+@view
 def _at(key: bytes32, head: uint256, count: uint256, epoch: uint256) -> uint256:
     """
     @dev The word of `key` in force at `epoch`; 0 before the first.

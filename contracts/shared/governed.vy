@@ -57,7 +57,7 @@ def accept_governance():
     log GovernanceAccepted(former=former, governance=msg.sender)
 
 
-@view
 @internal
+@view
 def _check_governance():
     assert msg.sender == self.governance, "governed: not governance"

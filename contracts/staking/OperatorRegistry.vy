@@ -150,8 +150,8 @@ def accept_signer(operator_id: uint256):
 
 
 # --- VIEWS
-@view
 @external
+@view
 @reentrant
 def clock() -> IOperatorRegistry.Clock:
     return IOperatorRegistry.Clock(
@@ -162,43 +162,43 @@ def clock() -> IOperatorRegistry.Clock:
     )
 
 
-@view
 @external
+@view
 @reentrant
 def possession_digest(owner: address, key: Bytes[128]) -> bytes32:
     return operator_keys._possession_digest(self.stake, owner, keccak256(key))
 
 
-@view
 @external
+@view
 @reentrant
 def operator(operator_id: uint256) -> IStakeView.Operator:
     return operator_keys._operator(operator_id)
 
 
-@view
 @external
+@view
 @reentrant
 def operator_of(account: address) -> uint256:
     return operator_keys.ids_by_account[account]
 
 
-@view
 @external
+@view
 @reentrant
 def operator_of_key(key_hash: bytes32) -> uint256:
     return operator_keys.ids_by_key[key_hash]
 
 
-@view
 @external
+@view
 @reentrant
 def owner_of(operator_id: uint256) -> address:
     return operator_keys.owners[operator_id]
 
 
-@view
 @external
+@view
 @reentrant
 def own_pool(account: address, service: uint256) -> uint256:
     """
@@ -208,35 +208,36 @@ def own_pool(account: address, service: uint256) -> uint256:
     return self._owned_id(account) << 8 | service
 
 
-@view
 @external
+@view
 @reentrant
 def key_of(operator_id: uint256) -> Bytes[128]:
     return operator_keys._key(operator_keys.key_hashes[operator_id])
 
 
-@view
 @external
+@view
 @reentrant
 def key_at(operator_id: uint256, epoch: uint256) -> Bytes[128]:
     return operator_keys._key(operator_keys._key_hash_at(operator_id, epoch))
 
 
-@view
 @external
+@view
 @reentrant
 def seat_of(pool: uint256) -> uint256:
     return stake_tree.seats[pool]
 
 
-@view
 @external
+@view
 @reentrant
 def find_seat(pool: uint256, weight: uint256) -> uint256:
     """
     @notice A newcomer to a full service needs 1.1 x the least weight in it.
     @return The pool that would lose its seat, 0 while a seat is free.
     """
+    assert not operator_keys._is_tombstoned(pool >> 8), "keys: tombstoned"
     least_pool: uint256 = 0
     least: uint256 = 0
     least_pool, least = stake_tree._least(pool & 255)
@@ -244,43 +245,44 @@ def find_seat(pool: uint256, weight: uint256) -> uint256:
     return least_pool
 
 
-@view
 @external
+@view
 @reentrant
 def totals_at(service: uint256, epoch: uint256) -> (uint256, uint256):
     epoch_clock._check_final(epoch)
     return stake_tree._totals_at(service, epoch)
 
 
-@view
 @external
+@view
 @reentrant
 def root_at(service: uint256, epoch: uint256) -> bytes32:
     epoch_clock._check_final(epoch)
     return stake_tree._root_at(service, epoch)
 
 
-@view
 @external
+@view
 @reentrant
 def aggregate_key(service: uint256) -> Bytes[128]:
     return operator_keys._unpack(stake_tree.aggregates[service])
 
 
-@view
 @external
+@view
 @reentrant
 def aggregate_key_hash_at(service: uint256, epoch: uint256) -> bytes32:
     epoch_clock._check_final(epoch)
     return stake_tree._aggregate_hash_at(service, epoch)
 
 
-@view
 @external
+@view
 @reentrant
 def snapshot(epoch: uint256) -> bytes32:
     """
-    @return keccak256(abi_encode(tag, chain id, StakeManager, epoch, per service: root, total weight, hash of the sum of keys)).
+    @return keccak256(abi_encode(tag, chain id, StakeManager, epoch, then for each service its root, total weight and
+            hash of the sum of keys)).
     """
     epoch_clock._check_final(epoch)
     return keccak256(
@@ -298,8 +300,8 @@ def snapshot(epoch: uint256) -> bytes32:
     )
 
 
-@view
 @external
+@view
 @reentrant
 def total_stake() -> uint256:
     total: uint256 = 0
@@ -308,8 +310,8 @@ def total_stake() -> uint256:
     return total
 
 
-@view
 @external
+@view
 @reentrant
 def verify_draw(
     service: uint256,
@@ -325,7 +327,7 @@ def verify_draw(
     sums: uint128[C.TREE_DEPTH],
 ) -> bool:
     """
-    @notice Whether draw `stratum` of `strata` with this seed, over the frozen weights of an epoch, falls on this operator.
+    @notice Whether draw `stratum` of `strata` with this seed, over an epoch's frozen weights, falls on this operator.
     @param siblings The path from the leaf upward; the zero hash stands for an empty subtree.
     @param sums The weights of the siblings, wei.
     """
@@ -342,22 +344,22 @@ def verify_draw(
 
 
 # --- INTERNAL
-@view
 @internal
+@view
 def _check_stake():
     assert msg.sender == self.stake, "registry: not StakeManager"
 
 
-@view
 @internal
+@view
 def _owned_id(account: address) -> uint256:
     operator_id: uint256 = operator_keys.ids_by_account[account]
     assert operator_id != 0 and operator_keys.owners[operator_id] == account, "registry: not an owner"
     return operator_id
 
 
-@view
 @internal
+@view
 def _facts(service: uint256, epoch: uint256) -> bytes32[3]:
     stake: uint256 = 0
     weight: uint256 = 0

@@ -21,6 +21,7 @@ from . import exit_buckets
 from . import pool_book
 from . import rewards
 from . import stake_ledger
+from . import stake_views
 
 implements: IStakeManager
 implements: IStakeView
@@ -33,6 +34,13 @@ initializes: pool_book[checkpoints := checkpoints]
 initializes: stake_ledger[
     epoch_clock := epoch_clock, exit_buckets := exit_buckets, pool_book := pool_book, rewards := rewards
 ]
+initializes: stake_views[
+    epoch_clock := epoch_clock,
+    exit_buckets := exit_buckets,
+    pool_book := pool_book,
+    rewards := rewards,
+    stake_ledger := stake_ledger,
+]
 
 exports: (
     governed.governance,
@@ -40,13 +48,42 @@ exports: (
     governed.offer_governance,
     governed.accept_governance,
 )
+exports: (
+    stake_views.current_epoch,
+    stake_views.epoch_start,
+    stake_views.epoch_cutoff,
+    stake_views.epoch_length,
+    stake_views.day_of,
+    stake_views.unbonding_seconds,
+    stake_views.evidence_seconds,
+    stake_views.veto_seconds,
+    stake_views.correlation_seconds,
+    stake_views.registry,
+    stake_views.operator,
+    stake_views.operator_of,
+    stake_views.key_of,
+    stake_views.key_at,
+    stake_views.operator_of_key,
+    stake_views.stake_at,
+    stake_views.weight_at,
+    stake_views.total_weight_at,
+    stake_views.total_stake_at,
+    stake_views.total_stake,
+    stake_views.snapshot,
+    stake_views.tree_root_at,
+    stake_views.is_member,
+    stake_views.exposed,
+    stake_views.slashed_at,
+    stake_views.reserved,
+    stake_views.pool_state,
+    stake_views.shares_of,
+    stake_views.ticket,
+    stake_views.matures_at,
+    stake_views.claimable,
+    stake_views.votes_at,
+)
 
 FORCE_DAYS: constant(uint256) = 1  # under MIN_STAKE, before anyone may close the pool
-
-EVIDENCE_LONG: immutable(uint256)
-EVIDENCE_SHORT: immutable(uint256)
-VETO: immutable(uint256)
-CORRELATION: immutable(uint256)
 
 court: reentrant(public(address))  # SlashingCourt
 
@@ -69,15 +106,12 @@ def __init__(registry: address, governance: address, terms: IStakeManager.Terms)
     rewards.__init__(terms.commission_delay)
     pool_book.__init__(registry, terms.min_stake_long, terms.min_stake_short)
     stake_ledger.__init__(terms.min_deposit, terms.unbonding_long, terms.unbonding_short)
-    EVIDENCE_LONG = terms.evidence_long
-    EVIDENCE_SHORT = terms.evidence_short
-    VETO = terms.veto
-    CORRELATION = terms.correlation
+    stake_views.__init__(terms)
 
 
 # --- PERMISSIONLESS
-@payable
 @external
+@payable
 def delegate(pool: uint256, min_shares: uint256) -> uint256:
     """
     @notice Lock the sent coins behind an operator in one service; they count from the next cut-off on.
@@ -140,8 +174,8 @@ def force_exit(pool: uint256):
     self._close(pool, state.status)
 
 
-@payable
 @external
+@payable
 def reward(pool: uint256):
     """
     @notice Pay the pool: its operator for the own tranche and commission, its delegators by share.
@@ -160,7 +194,7 @@ def claim(pool: uint256, to: address) -> uint256:
     """
     held: pool_book.Position = pool_book._position(msg.sender, pool)
     stake_ledger._settle(msg.sender, pool, held, held.generation)
-    amount: uint256 = rewards._collect(msg.sender, pool, self._is_owner(msg.sender, pool))
+    amount: uint256 = rewards._collect(msg.sender, pool, pool_book._is_owner(msg.sender, pool))
     assert amount > 0, "stake: nothing to claim"
 
     log IStakeManager.Claimed(pool=pool, account=msg.sender, to=to, amount=amount)
@@ -169,8 +203,8 @@ def claim(pool: uint256, to: address) -> uint256:
 
 
 # --- OPERATOR
-@payable
 @external
+@payable
 def join(service: uint256, commission_bps: uint256):
     """
     @notice Serve: lock the sent coins as own stake and take a seat. In a full service the weight must be 1.1 x the
@@ -197,8 +231,8 @@ def join(service: uint256, commission_bps: uint256):
     log IStakeManager.Joined(pool=pool, own=own, commission_bps=commission_bps)
 
 
-@payable
 @external
+@payable
 def deposit(service: uint256):
     """
     @notice Add to the own stake.
@@ -249,7 +283,7 @@ def set_commission(service: uint256, commission_bps: uint256):
 @external
 def slash(pool: uint256, epoch: uint256, amount: uint256) -> uint256:
     """
-    @notice Take up to `amount` for an offence of `epoch`, never more than the stake of that epoch, and pay it to the court.
+    @notice Take up to `amount` for an offence of `epoch`, never more than its stake, and pay it to the court.
     @return Wei taken.
     """
     self._check_court()
@@ -309,7 +343,9 @@ def tombstone(operator_id: uint256):
     self._check_court()
     extcall pool_book.REGISTRY.tombstone(operator_id)
     for index: uint256 in range(C.SERVICE_COUNT):
-        self._unseat(operator_id << 8 | (index + 1), pool_book.TOMBSTONED)
+        pool: uint256 = operator_id << 8 | (index + 1)
+        if pool_book._status(pool) != pool_book.ABSENT:
+            self._unseat(pool, pool_book.TOMBSTONED)
     log IStakeManager.Tombstoned(operator_id=operator_id)
 
 
@@ -325,264 +361,6 @@ def wire_court(court: address):
 
     self.court = court
     log IStakeManager.CourtWired(court=court)
-
-
-# --- VIEWS: time
-@view
-@external
-@reentrant
-def current_epoch() -> uint256:
-    return epoch_clock._current_epoch()
-
-
-@view
-@external
-@reentrant
-def epoch_start(epoch: uint256) -> uint256:
-    return epoch_clock._start_of(epoch)
-
-
-@view
-@external
-@reentrant
-def epoch_cutoff(epoch: uint256) -> uint256:
-    return epoch_clock._cutoff_of(epoch)
-
-
-@view
-@external
-@reentrant
-def epoch_length() -> uint256:
-    return epoch_clock.EPOCH
-
-
-@view
-@external
-@reentrant
-def day_of(epoch: uint256) -> uint256:
-    return epoch_clock._day_of(epoch)
-
-
-@view
-@external
-@reentrant
-def unbonding_seconds(service: uint256) -> uint256:
-    return stake_ledger._unbonding(service)
-
-
-@view
-@external
-@reentrant
-def evidence_seconds(service: uint256) -> uint256:
-    return EVIDENCE_LONG if pool_book._is_long(service) else EVIDENCE_SHORT
-
-
-@view
-@external
-@reentrant
-def veto_seconds() -> uint256:
-    return VETO
-
-
-@view
-@external
-@reentrant
-def correlation_seconds() -> uint256:
-    return CORRELATION
-
-
-# --- VIEWS: identity, kept by OperatorRegistry
-@view
-@external
-@reentrant
-def registry() -> address:
-    return pool_book.REGISTRY.address
-
-
-@view
-@external
-@reentrant
-def operator(operator_id: uint256) -> IStakeView.Operator:
-    return staticcall pool_book.REGISTRY.operator(operator_id)
-
-
-@view
-@external
-@reentrant
-def operator_of(account: address) -> uint256:
-    return staticcall pool_book.REGISTRY.operator_of(account)
-
-
-@view
-@external
-@reentrant
-def key_of(operator_id: uint256) -> Bytes[128]:
-    return staticcall pool_book.REGISTRY.key_of(operator_id)
-
-
-@view
-@external
-@reentrant
-def key_at(operator_id: uint256, epoch: uint256) -> Bytes[128]:
-    return staticcall pool_book.REGISTRY.key_at(operator_id, epoch)
-
-
-@view
-@external
-@reentrant
-def operator_of_key(key_hash: bytes32) -> uint256:
-    return staticcall pool_book.REGISTRY.operator_of_key(key_hash)
-
-
-# --- VIEWS: stake
-@view
-@external
-@reentrant
-def stake_at(pool: uint256, epoch: uint256) -> uint256:
-    epoch_clock._check_final(epoch)
-    return pool_book._stake(pool_book._head_at(pool, epoch))
-
-
-@view
-@external
-@reentrant
-def weight_at(pool: uint256, epoch: uint256) -> uint256:
-    epoch_clock._check_final(epoch)
-    return pool_book._weight(pool_book._head_at(pool, epoch), pool_book._min_stake(pool & 255))
-
-
-@view
-@external
-@reentrant
-def total_weight_at(service: uint256, epoch: uint256) -> uint256:
-    stake: uint256 = 0
-    weight: uint256 = 0
-    stake, weight = staticcall pool_book.REGISTRY.totals_at(service, epoch)
-    return weight
-
-
-@view
-@external
-@reentrant
-def total_stake_at(service: uint256, epoch: uint256) -> uint256:
-    stake: uint256 = 0
-    weight: uint256 = 0
-    stake, weight = staticcall pool_book.REGISTRY.totals_at(service, epoch)
-    return stake
-
-
-@view
-@external
-@reentrant
-def total_stake() -> uint256:
-    return staticcall pool_book.REGISTRY.total_stake()
-
-
-@view
-@external
-@reentrant
-def snapshot(epoch: uint256) -> bytes32:
-    return staticcall pool_book.REGISTRY.snapshot(epoch)
-
-
-@view
-@external
-@reentrant
-def tree_root_at(service: uint256, epoch: uint256) -> bytes32:
-    return staticcall pool_book.REGISTRY.root_at(service, epoch)
-
-
-@view
-@external
-@reentrant
-def is_member(pool: uint256) -> bool:
-    return pool_book._weight(pool_book.heads[pool], pool_book._min_stake(pool & 255)) > 0
-
-
-@view
-@external
-@reentrant
-def exposed(pool: uint256, epoch: uint256) -> uint256:
-    held: uint256[2] = stake_ledger._exposed(pool, pool_book._load(pool), epoch_clock._day_of(epoch))
-    return held[0] + held[1]
-
-
-@view
-@external
-@reentrant
-def slashed_at(pool: uint256, epoch: uint256) -> uint256:
-    return stake_ledger.taken[pool][epoch]
-
-
-@view
-@external
-@reentrant
-def reserved(pool: uint256) -> uint256:
-    return self._reserved(pool)
-
-
-@view
-@external
-@reentrant
-def pool_state(pool: uint256) -> IStakeManager.PoolState:
-    state: pool_book.Pool = pool_book._load(pool)
-    terms: uint256 = pool_book.terms[pool]
-    return IStakeManager.PoolState(
-        status=state.status,
-        own=state.own,
-        delegated=state.delegated,
-        shares=state.shares,
-        generation=state.generation,
-        open_cases=state.cases,
-        jailed_until=terms >> 192,
-        below_since=(terms >> 128) & pool_book.LOW_64,
-        reserved=self._reserved(pool),
-    )
-
-
-@view
-@external
-@reentrant
-def shares_of(account: address, pool: uint256) -> (uint256, uint256):
-    held: pool_book.Position = pool_book._position(account, pool)
-    return held.amount, held.generation
-
-
-@view
-@external
-@reentrant
-def ticket(ticket_id: uint256) -> IStakeManager.Ticket:
-    return exit_buckets._ticket(ticket_id)
-
-
-@view
-@external
-@reentrant
-def matures_at(ticket_id: uint256) -> uint256:
-    return stake_ledger._matures_at(exit_buckets._ticket(ticket_id))
-
-
-@view
-@external
-@reentrant
-def claimable(account: address, pool: uint256) -> uint256:
-    held: pool_book.Position = pool_book._position(account, pool)
-    return rewards._claimable(account, pool, held.generation, held.amount, self._is_owner(account, pool))
-
-
-@view
-@external
-@reentrant
-def votes_at(account: address, pool: uint256, time: uint256) -> uint256:
-    """
-    @return Wei that `account` had in the pool by the cut-off of the epoch in which `time` lies.
-    """
-    assert time <= block.timestamp, "stake: not past"
-    epoch: uint256 = (time - epoch_clock.GENESIS) // epoch_clock.EPOCH
-    votes: uint256 = pool_book._shares_value_at(account, pool, epoch)
-    if self._is_owner(account, pool):
-        votes += (pool_book._head_at(pool, epoch) >> 108) & pool_book.AMOUNT
-    return votes
 
 
 # --- INTERNAL
@@ -603,25 +381,19 @@ def _unseat(pool: uint256, status: uint256):
     extcall pool_book.REGISTRY.leave_seat(pool)
 
 
-@view
 @internal
+@view
 def _own_pool(service: uint256) -> uint256:
     return staticcall pool_book.REGISTRY.own_pool(msg.sender, service)
 
 
-@view
 @internal
-def _is_owner(account: address, pool: uint256) -> bool:
-    return staticcall pool_book.REGISTRY.owner_of(pool >> 8) == account
-
-
 @view
-@internal
 def _reserved(pool: uint256) -> uint256:
     return pool_book.terms[pool] & pool_book.LOW_112
 
 
-@view
 @internal
+@view
 def _check_court():
     assert msg.sender == self.court, "stake: not the court"

@@ -24,14 +24,14 @@ def __init__(genesis: uint256, epoch_seconds: uint256, cutoff_seconds: uint256, 
     DAY = day_seconds
 
 
-@view
 @internal
+@view
 def _current_epoch() -> uint256:
     return (block.timestamp - GENESIS) // EPOCH
 
 
-@view
 @internal
+@view
 def _next_epoch() -> uint256:
     """
     @dev The first epoch whose cut-off has not passed: where a change made now counts first.
@@ -39,20 +39,20 @@ def _next_epoch() -> uint256:
     return (block.timestamp - GENESIS + CUTOFF) // EPOCH + 1
 
 
-@view
 @internal
+@view
 def _check_final(epoch: uint256):
     assert epoch < self._next_epoch(), "epoch_clock: not final"
 
 
-@view
 @internal
+@view
 def _start_of(epoch: uint256) -> uint256:
     return GENESIS + epoch * EPOCH
 
 
-@view
 @internal
+@view
 def _cutoff_of(epoch: uint256) -> uint256:
     """
     @dev The cut-off of epoch 0 lies before genesis; its snapshot is the empty one.
@@ -60,13 +60,13 @@ def _cutoff_of(epoch: uint256) -> uint256:
     return GENESIS + epoch * EPOCH - CUTOFF
 
 
-@view
 @internal
+@view
 def _day_of(epoch: uint256) -> uint256:
     return epoch * EPOCH // DAY
 
 
-@view
 @internal
+@view
 def _end_of_day(day: uint256) -> uint256:
     return GENESIS + (day + 1) * DAY

@@ -4,8 +4,8 @@
 @license AGPL-3.0-only
 @author Apogee
 @notice Invariant: the shares of a bucket are those of its tickets and blocks, and its assets are what they are owed.
-@dev A bucket is (pool, day, kind): kind 0 is the operator's own stake, kind 1 the delegators'. Its day is that of the last
-     epoch that still counted the money. A bucket slashed to 0, or to a price under 2**-20, closes its generation, so
+@dev A bucket is (pool, day, kind): kind 0 is the operator's own stake, kind 1 the delegators'. Its day is that of the
+     last epoch that still counted the money. Slashed to 0, or to a price under 2**-20, it closes its generation, so
      nothing divides by zero and later exits of that day start at price 1; a closed remainder is only paid out.
      A block holds the bucket shares of a whole generation of pool shares, for its holders to turn into tickets.
 """
@@ -152,7 +152,7 @@ def _block(pool: uint256, generation: uint256, day: uint256, assets: uint256, po
 @internal
 def _unblock(pool: uint256, generation: uint256, shares: uint256) -> (uint256, uint256, uint256):
     """
-    @return Bucket shares for `shares` of a closed generation, their day and bucket generation; the last holder gets all.
+    @return Bucket shares for `shares` of a closed generation, their day and generation; the last holder gets all.
     """
     word: uint256 = self.blocks[pool][generation]
     minted: uint256 = 0
@@ -163,8 +163,8 @@ def _unblock(pool: uint256, generation: uint256, shares: uint256) -> (uint256, u
     return minted, place >> 32, place & LOW_32
 
 
-@view
 @internal
+@view
 def _held(pool: uint256, first_day: uint256) -> uint256[2]:
     """
     @dev Wei in the buckets of `first_day` and later, own and delegated.
@@ -180,8 +180,8 @@ def _held(pool: uint256, first_day: uint256) -> uint256[2]:
     return held
 
 
-@view
 @internal
+@view
 def _ticket(ticket_id: uint256) -> IStakeManager.Ticket:
     word: uint256 = self.tickets[ticket_id]
     return IStakeManager.Ticket(
@@ -195,14 +195,14 @@ def _ticket(ticket_id: uint256) -> IStakeManager.Ticket:
     )
 
 
-@pure
 @internal
+@pure
 def _part(generation: uint256, assets: uint256, shares: uint256) -> uint256:
     assert assets <= LOW_112 and shares <= LOW_112, "exit_buckets: amount too large"
     return generation << 224 | assets << 112 | shares
 
 
-@pure
 @internal
+@pure
 def _key(pool: uint256, day: uint256, kind: uint256) -> uint256:
     return pool << 64 | day << 8 | kind

@@ -98,12 +98,11 @@ def _tombstone(operator_id: uint256):
     self.signers[operator_id] = self.signers[operator_id] | 1 << 160
 
 
-@view
 @internal
+@view
 def _prove(stake: address, owner: address, key: Bytes[128], proof: Bytes[256]) -> bytes32:
     """
-    @dev The pairing precompile checks canonical form, curve and subgroup of key and proof; a key that is no point, or the
-         identity, does not get past it.
+    @dev The pairing precompile checks canonical form, curve and subgroup of key and proof.
     """
     assert len(key) == 128 and len(proof) == 256, "keys: wrong length"
     assert not bls12_381._is_identity(key), "keys: identity"
@@ -114,14 +113,14 @@ def _prove(stake: address, owner: address, key: Bytes[128], proof: Bytes[256]) -
     return key_hash
 
 
-@view
 @internal
+@view
 def _possession_digest(stake: address, owner: address, key_hash: bytes32) -> bytes32:
     return keccak256(abi_encode(C.TAG_POSSESSION, chain.id, stake, owner, key_hash))
 
 
-@view
 @internal
+@view
 def _operator(operator_id: uint256) -> IStakeView.Operator:
     return IStakeView.Operator(
         owner=self.owners[operator_id],
@@ -131,14 +130,14 @@ def _operator(operator_id: uint256) -> IStakeView.Operator:
     )
 
 
-@view
 @internal
+@view
 def _is_tombstoned(operator_id: uint256) -> bool:
     return (self.signers[operator_id] >> 160) & LOW_32 == 1
 
 
-@view
 @internal
+@view
 def _key_hash_at(operator_id: uint256, epoch: uint256) -> bytes32:
     """
     @dev Rotations are rare, so a walk back from the newest key is the shortest search; a key older than 64 rotations
@@ -156,14 +155,14 @@ def _key_hash_at(operator_id: uint256, epoch: uint256) -> bytes32:
     return empty(bytes32)
 
 
-@view
 @internal
+@view
 def _key(key_hash: bytes32) -> Bytes[128]:
     return self._unpack(self.bodies[key_hash])
 
 
-@pure
 @internal
+@pure
 def _pack(key: Bytes[128]) -> uint256[3]:
     x_high: uint256 = convert(slice(key, 0, 32), uint256)
     x_low: uint256 = convert(slice(key, 32, 32), uint256)
@@ -172,8 +171,8 @@ def _pack(key: Bytes[128]) -> uint256[3]:
     return [x_high << 128 | y_high & HALF, x_low, y_low]
 
 
-@pure
 @internal
+@pure
 def _unpack(body: uint256[3]) -> Bytes[128]:
     return concat(
         convert(body[0] >> 128, bytes32),
@@ -183,7 +182,7 @@ def _unpack(body: uint256[3]) -> Bytes[128]:
     )
 
 
-@pure
 @internal
+@pure
 def _low_address(word: uint256) -> address:
     return convert(convert(word & (2**160 - 1), uint160), address)

@@ -4,7 +4,7 @@
 @license AGPL-3.0-only
 @author Apogee
 @notice Invariant: the weight the registry holds is min(stake, 5 x own) of an active pool with MIN_STAKE, else 0.
-@dev A pool's head word is its own newest checkpoint, and a delegator's position likewise; older words are in `checkpoints`.
+@dev A pool's head word is its own newest checkpoint, a delegator's position likewise; older ones are in `checkpoints`.
      Packed by hand: Vyper gives every struct field a slot.
 """
 from ..interfaces import IOperatorRegistry
@@ -58,7 +58,7 @@ heads: HashMap[uint256, uint256]  # pool -> epoch 32 | active 8 | own 108 | dele
 books: HashMap[uint256, uint256]  # pool -> shares 128 | generation 32 | checkpoints 32 | cases 16 | status 8
 terms: HashMap[uint256, uint256]  # pool -> jailed until 64 | below MIN_STAKE since 64 | reserved 112
 positions: HashMap[address, HashMap[uint256, uint256]]  # epoch 32 | generation 32 | shares 128 | checkpoints 32
-prices: HashMap[uint256, uint256]  # pool -> epoch 32 | generation 32 | price 128 | checkpoints 32; 0 while never slashed
+prices: HashMap[uint256, uint256]  # pool -> epoch 32 | generation 32 | price 128 | checkpoints 32; 0 before
 
 
 @deploy
@@ -68,8 +68,8 @@ def __init__(registry: address, min_stake_long: uint256, min_stake_short: uint25
     MIN_STAKE_SHORT = min_stake_short
 
 
-@view
 @internal
+@view
 def _load(pool: uint256) -> Pool:
     head: uint256 = self.heads[pool]
     book: uint256 = self.books[pool]
@@ -88,7 +88,7 @@ def _load(pool: uint256) -> Pool:
 @internal
 def _save(pool: uint256, state: Pool, epoch: uint256):
     """
-    @dev Write both words of a pool, keep the head that was in force, and tell the registry when stake or weight changed.
+    @dev Write both words of a pool, keep the head that was in force, tell the registry when stake or weight changed.
     """
     former: uint256 = self.heads[pool]
     count: uint256 = checkpoints._keep(convert(pool, bytes32), former, state.count, epoch)
@@ -169,33 +169,39 @@ def _save_price(pool: uint256, state: Pool, epoch: uint256):
     self.prices[pool] = self._pack(epoch, state.generation, price, count)
 
 
-@view
 @internal
+@view
+def _is_owner(account: address, pool: uint256) -> bool:
+    return staticcall REGISTRY.owner_of(pool >> 8) == account
+
+
+@internal
+@view
 def _status(pool: uint256) -> uint256:
     return (self.books[pool] >> 40) & 255
 
 
-@view
 @internal
+@view
 def _cases(pool: uint256) -> uint256:
     return (self.books[pool] >> 48) & LOW_16
 
 
-@view
 @internal
+@view
 def _position(account: address, pool: uint256) -> Position:
     return self._unpack(self.positions[account][pool])
 
 
-@view
 @internal
+@view
 def _head_at(pool: uint256, epoch: uint256) -> uint256:
     count: uint256 = (self.books[pool] >> 64) & LOW_32
     return checkpoints._at(convert(pool, bytes32), self.heads[pool], count, epoch)
 
 
-@view
 @internal
+@view
 def _shares_value_at(account: address, pool: uint256, epoch: uint256) -> uint256:
     """
     @dev Wei of a delegator's shares, of the generation open at that epoch, at the price of that epoch.
@@ -214,14 +220,14 @@ def _shares_value_at(account: address, pool: uint256, epoch: uint256) -> uint256
     return held.amount * price.amount // PRICE_ONE
 
 
-@pure
 @internal
+@pure
 def _stake(head: uint256) -> uint256:
     return ((head >> 108) & AMOUNT) + (head & AMOUNT)
 
 
-@pure
 @internal
+@pure
 def _weight(head: uint256, min_stake: uint256) -> uint256:
     stake: uint256 = self._stake(head)
     if (head >> 216) & 255 == 0 or stake < min_stake:
@@ -229,14 +235,14 @@ def _weight(head: uint256, min_stake: uint256) -> uint256:
     return min(stake, MAX_LEVERAGE * ((head >> 108) & AMOUNT))
 
 
-@view
 @internal
+@view
 def _min_stake(service: uint256) -> uint256:
     return MIN_STAKE_LONG if self._is_long(service) else MIN_STAKE_SHORT
 
 
-@pure
 @internal
+@pure
 def _is_long(service: uint256) -> bool:
     """
     @dev Services whose evidence takes longest, so money stays longest and the least stake is highest.
@@ -244,14 +250,14 @@ def _is_long(service: uint256) -> bool:
     return service == C.DA or service == C.RELAYER
 
 
-@pure
 @internal
+@pure
 def _pack(epoch: uint256, generation: uint256, amount: uint256, count: uint256) -> uint256:
     return epoch << 224 | generation << 192 | amount << 64 | count
 
 
-@pure
 @internal
+@pure
 def _unpack(word: uint256) -> Position:
     return Position(
         epoch=word >> 224,

@@ -88,8 +88,8 @@ def _set_commission(pool: uint256, bps: uint256, is_immediate: bool):
     log IStakeManager.CommissionSet(pool=pool, commission_bps=bps, since=since)
 
 
-@view
 @internal
+@view
 def _claimable(account: address, pool: uint256, generation: uint256, shares: uint256, is_owner: bool) -> uint256:
     units: uint256 = self.owed[account][pool]
     if shares > 0:
@@ -100,8 +100,8 @@ def _claimable(account: address, pool: uint256, generation: uint256, shares: uin
     return amount
 
 
-@view
 @internal
+@view
 def _commission(pool: uint256) -> uint256:
     word: uint256 = self.rates[pool]
     if block.timestamp >= word >> 32:

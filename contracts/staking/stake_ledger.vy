@@ -4,7 +4,7 @@
 @license AGPL-3.0-only
 @author Apogee
 @notice Invariant: the balance is the sum of own, delegated, buckets and rewards owed; every wei is in one of them.
-@dev Deposits come in, exits go to buckets, tickets are paid out of buckets, slashes go to the court. Nobody else moves money.
+@dev Deposits come in, exits go to buckets, tickets are paid out of buckets, slashes go to the court.
 """
 from ..interfaces import IStakeManager
 from . import epoch_clock
@@ -161,7 +161,7 @@ def _pay_ticket(ticket_id: uint256, ticket: IStakeManager.Ticket) -> uint256:
 @internal
 def _close(pool: uint256, owner: address, status: uint256):
     """
-    @dev Everything active goes to the bucket of the day; delegators take their part of it as a ticket whenever they like.
+    @dev Everything active goes to the bucket of the day; delegators take their part of it as tickets when they like.
     """
     state: pool_book.Pool = pool_book._load(pool)
     own: uint256 = state.own
@@ -236,8 +236,8 @@ def _settle(account: address, pool: uint256, held: pool_book.Position, next_gene
     rewards._settle(account, pool, held.generation, held.amount, next_generation)
 
 
-@view
 @internal
+@view
 def _is_worthless(pool: uint256, held: pool_book.Position) -> bool:
     """
     @dev Whether shares of a closed generation have nothing left to exit with.
@@ -245,20 +245,20 @@ def _is_worthless(pool: uint256, held: pool_book.Position) -> bool:
     return held.amount == 0 or exit_buckets.blocks[pool][held.generation] & (2**128 - 1) == 0
 
 
-@view
 @internal
+@view
 def _exposed(pool: uint256, state: pool_book.Pool, first_day: uint256) -> uint256[2]:
     held: uint256[2] = exit_buckets._held(pool, first_day)
     return [held[0] + state.own, held[1] + state.delegated]
 
 
-@view
 @internal
+@view
 def _matures_at(ticket: IStakeManager.Ticket) -> uint256:
     return epoch_clock._end_of_day(ticket.day) + self._unbonding(ticket.pool & 255)
 
 
-@view
 @internal
+@view
 def _unbonding(service: uint256) -> uint256:
     return UNBONDING_LONG if pool_book._is_long(service) else UNBONDING_SHORT

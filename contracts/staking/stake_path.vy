@@ -13,8 +13,8 @@ from ..shared import constants as C
 MAX_SUM: constant(uint256) = 2**128
 
 
-@pure
 @internal
+@pure
 def _leaf(operator_id: uint256, weight: uint256, key_hash: bytes32) -> bytes32:
     if weight == 0:
         return empty(bytes32)
@@ -28,8 +28,8 @@ def _leaf(operator_id: uint256, weight: uint256, key_hash: bytes32) -> bytes32:
     )
 
 
-@pure
 @internal
+@pure
 def _node(left: bytes32, right: bytes32, sums: uint256) -> bytes32:
     """
     @param sums Left sum in the upper 128 bits, right sum in the lower.
@@ -39,8 +39,8 @@ def _node(left: bytes32, right: bytes32, sums: uint256) -> bytes32:
     return keccak256(concat(b"\x01", left, right, convert(sums, bytes32)))
 
 
-@pure
 @internal
+@pure
 def _fold(
     leaf: bytes32,
     weight: uint256,
@@ -60,17 +60,17 @@ def _fold(
     for level: uint256 in range(C.TREE_DEPTH):
         side: uint256 = convert(sums[level], uint256)
         if (seat >> level) & 1 == 1:
-            node = keccak256(concat(b"\x01", siblings[level], node, convert(side << 128 | total, bytes32)))
+            node = self._node(siblings[level], node, side << 128 | total)
             first += side
         else:
-            node = keccak256(concat(b"\x01", node, siblings[level], convert(total << 128 | side, bytes32)))
+            node = self._node(node, siblings[level], total << 128 | side)
         total += side
         assert total < MAX_SUM, "stake_path: sum too large"
     return node, first, total
 
 
-@pure
 @internal
+@pure
 def _point(seed: bytes32, stratum: uint256, strata: uint256, total: uint256) -> uint256:
     """
     @dev The point that draw `stratum` of `strata` hits on [0, total): uniform in [sT/n, (s+1)T/n).

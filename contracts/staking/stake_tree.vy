@@ -5,8 +5,8 @@
 @license AGPL-3.0-only
 @author Apogee
 @notice Invariant: root, totals and the sum of keys of a service are those of its members, now and at every past epoch.
-@dev The tree has 12 binary levels (stake_path). Stored is every second level, and only up to the height that the seats in
-     use need: above, everything on the right is empty and the root follows by hashing alone. One update reads three
+@dev The tree has 12 binary levels (stake_path). Stored is every second level, and only up to the height that the seats
+     in use need: above, everything on the right is empty and the root follows by hashing alone. One update reads three
      siblings and writes two slots for every two levels.
 """
 from ..interfaces import IOperatorRegistry
@@ -209,12 +209,12 @@ def _add_to_aggregate(service: uint256, epoch: uint256, key: Bytes[128]):
     self.aggregate_hashes[service] = keccak256(total)
 
 
-@view
 @internal
+@view
 def _least(service: uint256) -> (uint256, uint256):
     """
-    @dev The pool with the least weight when no seat is free, else (0, 0). Bounded by the seats; only a newcomer to a full
-         service pays for it.
+    @dev The pool with the least weight when no seat is free, else (0, 0). Only a newcomer to a full service pays for
+         the walk over its seats.
     """
     desk: uint256 = self.desks[service]
     if (desk >> 16) & LOW_16 > 0 or desk & LOW_16 < SEATS:
@@ -231,8 +231,8 @@ def _least(service: uint256) -> (uint256, uint256):
     return self.pools[service << 16 | at], least
 
 
-@view
 @internal
+@view
 def _weight_of_seat(service: uint256, seat: uint256) -> uint256:
     height: uint256 = (self.heads[service] >> 216) & 255
     if seat >> (2 * height) > 0:
@@ -243,8 +243,8 @@ def _weight_of_seat(service: uint256, seat: uint256) -> uint256:
     return pair & HALF if seat & 1 == 1 else pair >> 128
 
 
-@view
 @internal
+@view
 def _head_at(service: uint256, epoch: uint256) -> (uint256, bytes32):
     """
     @return The head word in force at an epoch and the topmost stored node of then.
@@ -259,8 +259,8 @@ def _head_at(service: uint256, epoch: uint256) -> (uint256, bytes32):
     return checkpoints.past[convert(service, bytes32)][index], self.former_tops[service][index]
 
 
-@view
 @internal
+@view
 def _totals_at(service: uint256, epoch: uint256) -> (uint256, uint256):
     head: uint256 = checkpoints._at(
         convert(service, bytes32), self.heads[service], self.desks[service] >> 64, epoch
@@ -268,8 +268,8 @@ def _totals_at(service: uint256, epoch: uint256) -> (uint256, uint256):
     return (head >> 108) & AMOUNT, head & AMOUNT
 
 
-@view
 @internal
+@view
 def _root_at(service: uint256, epoch: uint256) -> bytes32:
     head: uint256 = 0
     node: bytes32 = empty(bytes32)
@@ -280,8 +280,8 @@ def _root_at(service: uint256, epoch: uint256) -> bytes32:
     return node
 
 
-@view
 @internal
+@view
 def _aggregate_hash_at(service: uint256, epoch: uint256) -> bytes32:
     """
     @dev Zero while the service never had a member.
@@ -304,14 +304,14 @@ def _aggregate_hash_at(service: uint256, epoch: uint256) -> bytes32:
     return self.former_aggregates[service][low - 1] if low > 0 else empty(bytes32)
 
 
-@view
 @internal
+@view
 def _top(service: uint256, height: uint256) -> bytes32:
     return self.nodes[self._slot(service, height, 0)]
 
 
-@pure
 @internal
+@pure
 def _lift(node: bytes32, total: uint256) -> bytes32:
     """
     @dev Two binary levels up with nothing on the right.
@@ -320,7 +320,7 @@ def _lift(node: bytes32, total: uint256) -> bytes32:
     return stake_path._node(parent, empty(bytes32), total << 128)
 
 
-@pure
 @internal
+@pure
 def _slot(service: uint256, level: uint256, index: uint256) -> uint256:
     return service << 24 | level << 16 | index

@@ -278,7 +278,8 @@ class StakeLedger:
     def tombstone(self, number: OperatorId) -> None:
         self.roster.tombstoned.add(number)
         for pool in self.roster.pools_of(number):
-            self._unseat(pool, Status.TOMBSTONED)
+            if self.pool(pool).status != Status.ABSENT:
+                self._unseat(pool, Status.TOMBSTONED)
 
     # --- views
     def pool(self, pool: PoolId) -> PoolState:

@@ -120,7 +120,12 @@ class Roster:
         )
 
     def find_seat(self, pool: PoolId, weight: int) -> PoolId | None:
-        """The pool this newcomer evicts, None while a seat is free. Raises: SeatTooDear."""
+        """The pool this newcomer evicts, None while a seat is free.
+
+        Raises: OperatorTombstoned, SeatTooDear.
+        """
+        if operator_of(pool) in self.tombstoned:
+            raise OperatorTombstoned(operator=operator_of(pool))
         desk = self.desks[service_of(pool)]
         if desk.vacant or desk.used < self.max_operators:
             return None
