@@ -40,11 +40,14 @@ class ContractClient:
     def event_filter(
         self,
         *kinds: type,
-        first_block: int,
+        first_block: int = 0,
         last_block: int = 0,
         indexed: Mapping[str, object] | None = None,
     ) -> LogFilter:
-        """Logs of these events; `indexed` fixes indexed fields, of one event only."""
+        """Logs of these events; `indexed` fixes indexed fields, of one event only.
+
+        An EventSource puts its own range of blocks in.
+        """
         topics: list[tuple[bytes, ...]] = [tuple(self.topic_of(kind) for kind in kinds)]
         if indexed:
             if len(kinds) != 1:

@@ -1,7 +1,8 @@
 """Generated ABIs as values: functions, events, errors, and their bytes.
 
 One file a contract, `abi/<Contract>.json`, written by scripts/build_abi.py:
-{"name", "abi", "integrity", "layout_hash", "runtime_bytes"}. Source: docs.soliditylang.org ABI spec.
+{"name", "abi", "integrity", "layout_hash", "runtime_bytes"}.
+Source: docs.soliditylang.org ABI spec.
 """
 
 import dataclasses

@@ -22,6 +22,7 @@ Conflict
 Unavailable
   NodeUnreachable      chain.node.unreachable      no answer, or not in time
   NodeOverloaded       chain.node.overloaded       the node asks to be left alone for a while
+  OutboxUnwritable     chain.outbox.unwritable     the outbox cannot be written now; nothing was sent
   NotMinedYet          chain.transaction.pending   sent, not (deep enough) in the chain yet
 Corrupt
   AnswerMalformed      chain.node.malformed        the answer is not what the method returns
@@ -167,6 +168,13 @@ class NotMinedYet(Unavailable):
 
     code = "chain.transaction.pending"
     next_step = "Wait for it again; the outbox keeps it until it is mined."
+
+
+class OutboxUnwritable(Unavailable):
+    """The outbox file cannot be opened or written; nothing was sent."""
+
+    code = "chain.outbox.unwritable"
+    next_step = "Free space on the disk, or give this user the right to write the file."
 
 
 class AnswerMalformed(Corrupt):

@@ -9,7 +9,6 @@ object             as it comes: dictionaries for structs, bytes for addresses
 """
 
 import dataclasses
-import functools
 import types
 from collections.abc import Sequence
 from enum import Enum
@@ -38,9 +37,10 @@ def shape_outputs(kind: type[T], outputs: Sequence[Parameter], values: Sequence[
     return shape(kind, Parameter("", "tuple", tuple(outputs)), tuple(values))
 
 
-@functools.cache
-def field_types(kind: type) -> dict[str, Any]:
+def field_types(kind: object) -> dict[str, Any]:
     """Field names and types of a dataclass, in order."""
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+        raise ShapeMismatch(f"{kind} is no dataclass")
     hints = get_type_hints(kind)
     return {one.name: hints[one.name] for one in dataclasses.fields(kind)}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from offchain.chain.devnet import envelope
 from offchain.chain.devnet.chain import DevChain
 from offchain.chain.devnet.embedded import EXECUTION_STACK_BYTES, EmbeddedNode
-from offchain.chain.devnet.genesis import DEFAULT_CHAIN_ID
 from offchain.chain.devnet.ledger import Ledger
+from offchain.chain.devnet.network import DEFAULT_CHAIN_ID
 from offchain.chain.errors import NodeUnreachable
 from offchain.chain.jsonrpc import read_answer
 from offchain.chain.ports import Answer, Question
