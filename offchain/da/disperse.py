@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from offchain.core.erasure import ErasureEngine
+from offchain.core.errors import Rejected
 from offchain.da.aggregate import certificate_of
 from offchain.da.deliver import DeliverRows, Delivery, Parcel
 from offchain.da.dispersals import DispersalJournal, DispersalRecord, Stage
@@ -222,11 +223,28 @@ class DisperseBlob:
             await asyncio.sleep(self._rules.again_seconds)
             return outcome
         await self._advance(blob_id, Stage.ATTESTED)
-        confirmed = await asyncio.to_thread(self._parts.till.confirm, record.terms, certificate)
+        try:
+            confirmed = await asyncio.to_thread(self._parts.till.confirm, record.terms, certificate)
+        except Rejected:
+            if await self._is_as_before(view):
+                raise
+            return outcome
         return replace(
             outcome,
             confirmed=confirmed,
             absent=tuple(signer.index for signer in certificate.absent),
+        )
+
+    async def _is_as_before(self, before: BlobView) -> bool:
+        """Whether the blob still waits for a certificate of the same duties, so that a refusal of
+        one is a fault and not a reorg, a deadline or somebody else's certificate.
+        """
+        view = await self._view(before.record.blob_id)
+        return (
+            view is not None
+            and view.record == before.record
+            and view.duties == before.duties
+            and view.moment.time <= view.record.deadline
         )
 
     async def _give_up(self, blob_id: bytes, view: BlobView, outcome: Dispersed) -> None:

@@ -113,6 +113,20 @@ class BlobTill(Protocol):
         ...
 
 
+class Court(Protocol):
+    """Where evidence is brought; each call returns once mined. Raises: Rejected."""
+
+    def committed_block(self, commitment: bytes) -> int | None:
+        """The block a commitment that is still open was mined in."""
+        ...
+
+    def commit(self, commitment: bytes) -> Settlement: ...
+
+    def report(self, offence: int, evidence: bytes, salt: bytes) -> tuple[bytes, Settlement]:
+        """The offence id, and the transaction that judged it."""
+        ...
+
+
 class RequestSigner(Protocol):
     """The disperser's hot key."""
 

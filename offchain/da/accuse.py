@@ -1,0 +1,122 @@
+"""Two contradictory attestations become a slash: find, prove, commit, wait a block, report.
+
+The commitment hides the evidence until it is too late to copy it: the court pays the reporter's
+share only for a report that was committed in an earlier block. The salt follows from the reporter's
+key and the evidence, so a killed accuser commits the same thing again and nothing is lost.
+Source: docs/protocol/da.md#equivocation, docs/protocol/staking.md#court.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from offchain.core.bls import PublicKey, Signature, verify
+from offchain.core.hashing import keccak
+from offchain.da.model import (
+    Attestation,
+    Equivocation,
+    attestation_digest,
+    encode_equivocation,
+    words,
+)
+from offchain.da.ports import BlobLedger, Court, RequestSigner, Settlement
+from offchain.da.refusals import NoEquivocation
+
+DA_EQUIVOCATION: Final = 2
+_SALT_CONTEXT: Final = keccak(b"apogee.da.accuse.salt.v1")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAttestation:
+    """A statement and the signature somebody showed for it, unchecked."""
+
+    attestation: Attestation
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Accusation:
+    """Evidence as the court wants it, and what binds it to one reporter."""
+
+    evidence: bytes
+    salt: bytes
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the court did; `committed` is None when an earlier run had committed."""
+
+    offence_id: bytes
+    committed: Settlement | None
+    reported: Settlement
+
+
+def find_equivocation(
+    key: PublicKey, first: SignedAttestation, second: SignedAttestation, domain: bytes
+) -> Equivocation:
+    """The case against `key`, when both statements are its own and contradict each other.
+
+    Raises: NoEquivocation. Another seed, as after a reorg, is no contradiction.
+    """
+    one, two = first.attestation, second.attestation
+    if (one.blob_id, one.seed) != (two.blob_id, two.seed):
+        raise NoEquivocation(reason="another blob or seed")
+    digests = attestation_digest(one, domain), attestation_digest(two, domain)
+    if digests[0] == digests[1]:
+        raise NoEquivocation(reason="the same statement twice")
+    for digest, signed in zip(digests, (first, second), strict=True):
+        if not verify(key, digest, signed.signature):
+            raise NoEquivocation(reason="a signature is not this key's")
+    return Equivocation(
+        key=key,
+        first=one,
+        first_signature=first.signature,
+        second=two,
+        second_signature=second.signature,
+    )
+
+
+def accusation_of(case: Equivocation, reporter: RequestSigner) -> Accusation:
+    """The evidence and the commitment that only this reporter can open."""
+    evidence = encode_equivocation(case)
+    digest = keccak(evidence)
+    salt = keccak(_SALT_CONTEXT, reporter.sign_digest(keccak(_SALT_CONTEXT, digest)))
+    commitment = keccak(words(digest, reporter.address_bytes, salt))
+    return Accusation(evidence, salt, commitment)
+
+
+class Accuse:
+    """Brings equivocations before the court."""
+
+    def __init__(
+        self,
+        ledger: BlobLedger,
+        court: Court,
+        reporter: RequestSigner,
+        *,
+        poll_seconds: float = 0.1,
+    ) -> None:
+        self._ledger = ledger
+        self._court = court
+        self._reporter = reporter
+        self._poll_seconds = poll_seconds
+
+    async def accuse(self, case: Equivocation) -> Verdict:
+        """Commit, wait for a later block, report. Raises: Rejected when the court refuses."""
+        accusation = await asyncio.to_thread(accusation_of, case, self._reporter)
+        committed = None
+        block = await asyncio.to_thread(self._court.committed_block, accusation.commitment)
+        if block is None:
+            committed = await asyncio.to_thread(self._court.commit, accusation.commitment)
+            block = await asyncio.to_thread(self._court.committed_block, accusation.commitment)
+        while block is None or (await asyncio.to_thread(self._ledger.head)).block <= block:
+            await asyncio.sleep(self._poll_seconds)
+            block = await asyncio.to_thread(self._court.committed_block, accusation.commitment)
+        offence_id, reported = await asyncio.to_thread(
+            self._court.report, DA_EQUIVOCATION, accusation.evidence, accusation.salt
+        )
+        log.info("equivocation_reported", extra={"offence_id": offence_id.hex()})
+        return Verdict(offence_id, committed, reported)
