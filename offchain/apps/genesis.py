@@ -11,6 +11,7 @@ from typing import Final
 from offchain.core.units import DAY, WEI_PER_COIN
 
 DEVNET_DIVISOR: Final = 100
+MIN_CONFIRM_SECONDS: Final = 300
 
 # The same numbers as contracts/shared/constants.vy; a test compares them.
 DA: Final = 1
@@ -135,7 +136,7 @@ class Genesis:
                 price,
             ),
         )
-        yield Deploy("DAChallenges", (Ref("DAEntrance"), Ref("DASigners"), Ref("StakeManager")))
+        yield Deploy("DAChallenges", (Ref("DAEntrance"), Ref("StakeManager"), time.evidence_long))
 
     def wiring(self) -> Iterator[Call]:
         """Calls that tie the contracts together and open the court, in order."""
@@ -151,7 +152,7 @@ class Genesis:
         time = self.durations
         yield (
             DA_EQUIVOCATION,
-            (PROVEN, DA, 3_000, 2_000, 0, time.evidence_long, False, True, Ref("DAChallenges")),
+            (PROVEN, DA, 3_000, 2_000, 0, time.evidence_long, True, True, Ref("DAChallenges")),
         )
         yield (
             BEACON_ABSENT,
@@ -159,9 +160,15 @@ class Genesis:
         )
 
 
-def devnet_genesis(*, governance: str, treasury: str, divisor: int = DEVNET_DIVISOR) -> Genesis:
-    """Production rules with every duration divided; the prices and stakes stay."""
-    return Genesis(governance, treasury, Durations().divided(divisor), Amounts())
+def scaled_genesis(*, governance: str, treasury: str, divisor: int = DEVNET_DIVISOR) -> Genesis:
+    """Production rules with every duration divided; prices and stakes stay.
+
+    The confirmation window is bounded by how fast machines move bytes, so it is never under
+    MIN_CONFIRM_SECONDS.
+    """
+    time = Durations().divided(divisor)
+    time = replace(time, confirm=max(time.confirm, MIN_CONFIRM_SECONDS))
+    return Genesis(governance, treasury, time, Amounts())
 
 
 def resolve(value: object, addresses: dict[str, str]) -> object:

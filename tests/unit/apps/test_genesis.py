@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from offchain.apps import genesis
-from offchain.apps.genesis import Deploy, Durations, Ref, devnet_genesis, resolve
+from offchain.apps.genesis import Deploy, Durations, Ref, scaled_genesis, resolve
 
 GOVERNANCE = "0x" + "11" * 20
 TREASURY = "0x" + "22" * 20
@@ -33,7 +33,7 @@ def test_constants__compared_with_the_contracts__agree(project_root: Path) -> No
 
 
 def test_plan__in_order__refers_only_to_what_stands() -> None:
-    plan = devnet_genesis(governance=GOVERNANCE, treasury=TREASURY)
+    plan = scaled_genesis(governance=GOVERNANCE, treasury=TREASURY)
     standing: set[str] = set()
 
     for step in plan.deployments():
@@ -46,7 +46,7 @@ def test_plan__in_order__refers_only_to_what_stands() -> None:
 
 def test_plan__every_deployable__is_deployed_once(project_root: Path) -> None:
     contracts = [path.stem for path in (project_root / "contracts").rglob("*.vy")]
-    plan = devnet_genesis(governance=GOVERNANCE, treasury=TREASURY)
+    plan = scaled_genesis(governance=GOVERNANCE, treasury=TREASURY)
 
     deployed = [step.name for step in plan.deployments()]
 
