@@ -7,15 +7,16 @@ from dataclasses import asdict, dataclass
 class Row:
     """A figure beside its bar.
 
-    `bar` says what is wanted (">= 200"), `ok` whether it was met, `ratio` the value over `baseline`
-    when another way of doing the same was timed in the same run; `command` repeats the measurement.
+    `bar` says what is wanted (">= 200") and `ok` whether it was met, both None without one. `ratio`
+    is the value over `baseline`, another way of doing the same, timed in the same run. `command`
+    repeats the measurement.
     """
 
     name: str
     value: float
     unit: str
     bar: str | None
-    ok: bool
+    ok: bool | None
     baseline: float | None
     ratio: float | None
     command: str
@@ -34,7 +35,7 @@ def at_least(
     baseline: float | None = None,
 ) -> Row:
     """A figure that should reach `bar`; None states it without a bar."""
-    ok = bar is None or value >= bar
+    ok = None if bar is None else value >= bar
     return _row(name, value, unit, f">= {bar:g}" if bar else None, ok, baseline, command)
 
 
@@ -48,7 +49,7 @@ def at_most(
     baseline: float | None = None,
 ) -> Row:
     """A figure that should stay within `bar`; None states it without a bar."""
-    ok = bar is None or value <= bar
+    ok = None if bar is None else value <= bar
     return _row(name, value, unit, f"<= {bar:g}" if bar else None, ok, baseline, command)
 
 
@@ -57,7 +58,7 @@ def _row(  # noqa: PLR0913, PLR0917  # one parameter a column
     value: float,
     unit: str,
     bar: str | None,
-    ok: bool,
+    ok: bool | None,
     baseline: float | None,
     command: str,
 ) -> Row:
