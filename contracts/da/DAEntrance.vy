@@ -63,7 +63,7 @@ def __init__(
     """
     @param signers DASigners: tables and keys.
     @param stake StakeManager: dispersers, epoch length, unbonding.
-    @param treasury Is credited a tenth of every confirmed fee.
+    @param treasury Is credited a tenth of all earned fees.
     @param governance Sets terms for later blobs and pauses payments.
     """
     bls12_381._prove_precompiles()
@@ -193,7 +193,7 @@ def confirm(
     fee: uint256 = blob_records._settle(
         blob_id, IDAEntrance.BlobState.CONFIRMED, presence.operators, certificate_hash
     )
-    fee_ledger._earn(fee, TREASURY)
+    fee_ledger._earn(fee)
     log IDAEntrance.BlobConfirmed(
         blob_id=blob_id,
         epoch=record.epoch,
@@ -246,6 +246,17 @@ def refund(blob: IDAEntrance.Blob):
     fee: uint256 = blob_records._settle(blob_id, IDAEntrance.BlobState.REFUNDED, 0, empty(bytes32))
     fee_ledger._give_back(fee, blob.payer)
     log IDAEntrance.BlobRefunded(blob_id=blob_id, payer=blob.payer, fee=fee)
+
+
+@external
+def collect() -> uint256:
+    """
+    @notice Credit the Treasury with its share of the fees earned since the last time.
+    @return Amount in wei.
+    """
+    amount: uint256 = fee_ledger._collect(TREASURY)
+    log IDAEntrance.Collected(treasury=TREASURY, amount=amount)
+    return amount
 
 
 # --- GOVERNANCE

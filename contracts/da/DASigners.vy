@@ -258,18 +258,41 @@ def present(
 ) -> IDASigners.Presence:
     """
     @notice Who is left of a blob's quorum without `absent`: their key, slices and number.
-    @param absent 98 bytes a signer: index 2, then x 48 and y 48 of its key, in rising order.
+    @param absent 102 bytes a signer, in rising order: index 2, first slot 2, end slot 2, x 48 and y 48 of its key.
     """
     quorums: uint256 = epoch_tables._quorum_count(epoch)
     seed: bytes32 = assignment._blob_seed(epoch_tables._seed(epoch), blob_id, entropy)
     quorum_id: uint256 = assignment._quorum_of(seed, quorums)
-    key: Bytes[128] = b""
-    slices: uint256 = 0
-    operators: uint256 = 0
-    key, slices, operators = quorum_table._without(self._quorum_key(epoch, quorum_id), absent)
-    return IDASigners.Presence(
-        quorum_id=quorum_id, seed=seed, key=key, slices=slices, operators=operators
+    quorum: uint256 = self._quorum_key(epoch, quorum_id)
+    presence: IDASigners.Presence = IDASigners.Presence(
+        quorum_id=quorum_id,
+        seed=seed,
+        key=quorum_table._key(quorum),
+        slices=assignment.N,
+        operators=quorum_table.counts[quorum],
     )
+    count: uint256 = len(absent) // quorum_table.ABSENT_BYTES
+    assert len(absent) % quorum_table.ABSENT_BYTES == 0, "da_signers: cut absent list"
+    if count == 0:
+        return presence
+
+    presence.operators -= count
+    missing: Bytes[128] = b""
+    next_index: uint256 = 0
+    for position: uint256 in range(count, bound=quorum_table.MAX_ABSENT):
+        entry: Bytes[quorum_table.ABSENT_BYTES] = slice(
+            absent, position * quorum_table.ABSENT_BYTES, quorum_table.ABSENT_BYTES
+        )
+        index: uint256 = 0
+        slices: uint256 = 0
+        key: Bytes[128] = b""
+        index, slices, key = quorum_table._open_absent(quorum, entry)
+        assert index >= next_index, "da_signers: absent not rising"
+        next_index = index + 1
+        presence.slices -= slices
+        missing = key if position == 0 else bls12_381._add(missing, key)
+    presence.key = bls12_381._add(presence.key, bls12_381._negate(missing))
+    return presence
 
 
 @view

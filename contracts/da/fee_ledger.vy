@@ -3,41 +3,45 @@
 @title Fees, from payment to whoever earns them
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: what was paid in = held + pool + credits + withdrawn, to the wei.
-@dev Nothing is pushed: every payout is a credit that its owner withdraws.
+@notice Invariant: what was paid in = held + pool + Treasury's share + credits + withdrawn, to the wei.
+@dev Nothing is pushed: every payout is a credit that its owner withdraws. The Treasury's share is counted over everything
+     ever earned and credited by `_collect`, so that a certificate writes one slot of money.
 """
 from ..shared import constants as C
 
-TREASURY_BPS: constant(uint256) = 1_000  # of a confirmed blob's fee; the pool gets the rest
+TREASURY_BPS: constant(uint256) = 1_000  # of earned fees; the pool gets the rest
 HALF: constant(uint256) = 128
 LOW_HALF: constant(uint256) = 2**128 - 1
 
-funds: uint256  # held << 128 | pool: both change with every certificate
+funds: uint256  # held << 128 | earned so far
+collected: uint256  # of the Treasury's share, credited so far
 credits: HashMap[address, uint256]
 
 
 @internal
 def _hold(fee: uint256, payer: address, excess: uint256):
-    self._set_funds(self._held() + fee, self._pool())
+    self._move(fee, 0, 0)
     if excess > 0:
         self.credits[payer] += excess
 
 
 @internal
-def _earn(fee: uint256, treasury: address):
-    """
-    @dev A held fee is earned: the Treasury's share rounds down, the pool takes the remainder.
-    """
-    share: uint256 = fee * TREASURY_BPS // C.BPS
-    funds: uint256 = self.funds
-    self._set_funds((funds >> HALF) - fee, (funds & LOW_HALF) + fee - share)
-    self.credits[treasury] += share
+def _earn(fee: uint256):
+    self._move(0, fee, fee)
 
 
 @internal
 def _give_back(fee: uint256, payer: address):
-    self._set_funds(self._held() - fee, self._pool())
+    self._move(0, fee, 0)
     self.credits[payer] += fee
+
+
+@internal
+def _collect(treasury: address) -> uint256:
+    amount: uint256 = self._share() - self.collected
+    self.collected += amount
+    self.credits[treasury] += amount
+    return amount
 
 
 @internal
@@ -53,9 +57,12 @@ def _withdraw(account: address, to: address) -> uint256:
 
 
 @internal
-def _set_funds(held: uint256, pool: uint256):
-    assert held <= LOW_HALF and pool <= LOW_HALF, "fee_ledger: too much"
-    self.funds = (held << HALF) | pool
+def _move(more_held: uint256, less_held: uint256, more_earned: uint256):
+    funds: uint256 = self.funds
+    held: uint256 = (funds >> HALF) + more_held - less_held
+    earned: uint256 = (funds & LOW_HALF) + more_earned
+    assert held <= LOW_HALF and earned <= LOW_HALF, "fee_ledger: too much"
+    self.funds = (held << HALF) | earned
 
 
 @view
@@ -67,4 +74,16 @@ def _held() -> uint256:
 @view
 @internal
 def _pool() -> uint256:
-    return self.funds & LOW_HALF
+    """
+    @dev The Treasury's share rounds down, the pool takes the remainder.
+    """
+    return (self.funds & LOW_HALF) - self._share()
+
+
+@view
+@internal
+def _share() -> uint256:
+    """
+    @dev The Treasury's, of everything ever earned.
+    """
+    return (self.funds & LOW_HALF) * TREASURY_BPS // C.BPS

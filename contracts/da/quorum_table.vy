@@ -5,24 +5,27 @@
 @author Apogee
 @notice Invariant: the signers of a finished quorum hold consecutive ranges that begin at 0 and end at N, each of at
         least one slot, and the quorum's key is the sum of their keys.
-@dev A signer takes two slots: its packed range and the hash of its key. Whoever subtracts a key brings it along,
-     which is cheaper to check than to store. A quorum's key takes three: x and y have 48 bytes each.
+@dev A signer takes two slots: its packed range, for readers, and its seal, the hash of key and range. Whoever subtracts
+     a key brings key and range along, which is cheaper to check against the seal than to store and read.
+     A quorum's key takes three slots: x and y have 48 bytes each.
 """
 from ..interfaces import IDASigners
-from ..shared import bls12_381
 from . import assignment
 
 MAX_SIGNERS: constant(uint256) = 1_024  # of one quorum; 1,023 members still make one quorum
-MAX_ABSENT: constant(uint256) = 340  # a third of them
-ABSENT_BYTES: constant(uint256) = 98  # index 2, x 48, y 48
+MAX_ABSENT: constant(uint256) = 170  # a third of 512; memory for more would cost every certificate
+ABSENT_BYTES: constant(uint256) = 102  # index 2, first slot 2, end slot 2, x 48, y 48
 SEARCH_STEPS: constant(uint256) = 10  # 2^10 = MAX_SIGNERS
+SLOT_BITS: constant(uint256) = 16
+SLOT_MASK: constant(uint256) = 2**16 - 1
+SLOTS_BITS: constant(uint256) = 32
 HALF: constant(uint256) = 128
 LOW_HALF: constant(uint256) = 2**128 - 1
 
 
 struct SignerSlot:
     packed: uint256  # operator id << 32 | first slot << 16 | end slot
-    key_hash: bytes32
+    seal: bytes32
 
 
 struct KeySlots:
@@ -43,9 +46,14 @@ def _quorum_key(table: uint256, quorum_id: uint256) -> uint256:
 
 
 @internal
-def _append(quorum: uint256, index: uint256, signer: IDASigners.Signer):
-    packed: uint256 = (signer.operator_id << 32) | (signer.first_slot << 16) | signer.end_slot
-    self.signers[quorum][index] = SignerSlot(packed=packed, key_hash=signer.key_hash)
+def _append(quorum: uint256, index: uint256, operator_id: uint256, slots: uint256, key: Bytes[128]):
+    """
+    @param slots First slot << 16 | end slot.
+    """
+    self.signers[quorum][index] = SignerSlot(
+        packed=(operator_id << SLOTS_BITS) | slots,
+        seal=keccak256(concat(key, convert(convert(slots, uint32), bytes4))),
+    )
 
 
 @view
@@ -54,10 +62,10 @@ def _signer(quorum: uint256, index: uint256) -> IDASigners.Signer:
     assert index < self.counts[quorum], "quorum_table: no such signer"
     slot: SignerSlot = self.signers[quorum][index]
     return IDASigners.Signer(
-        operator_id=slot.packed >> 32,
-        first_slot=(slot.packed >> 16) & 65_535,
-        end_slot=slot.packed & 65_535,
-        key_hash=slot.key_hash,
+        operator_id=slot.packed >> SLOTS_BITS,
+        first_slot=(slot.packed >> SLOT_BITS) & SLOT_MASK,
+        end_slot=slot.packed & SLOT_MASK,
+        seal=slot.seal,
     )
 
 
@@ -97,40 +105,24 @@ def _owner_of_slot(quorum: uint256, slot: uint256) -> uint256:
         if high - low <= 1:
             break
         middle: uint256 = (low + high) // 2
-        if (self.signers[quorum][middle].packed >> 16) & 65_535 <= slot:
+        if (self.signers[quorum][middle].packed >> SLOT_BITS) & SLOT_MASK <= slot:
             low = middle
         else:
             high = middle
-    return self.signers[quorum][low].packed >> 32
+    return self.signers[quorum][low].packed >> SLOTS_BITS
 
 
 @view
 @internal
-def _without(quorum: uint256, absent: Bytes[ABSENT_BYTES * MAX_ABSENT]) -> (Bytes[128], uint256, uint256):
+def _open_absent(quorum: uint256, entry: Bytes[ABSENT_BYTES]) -> (uint256, uint256, Bytes[128]):
     """
-    @dev Key, slices and number of the signers that are not in `absent`, whose indices rise strictly.
+    @dev Index, slices and key that an entry of an absent list shows; reverts unless they are in the table.
     """
-    signers: uint256 = self.counts[quorum]
-    count: uint256 = len(absent) // ABSENT_BYTES
-    assert len(absent) % ABSENT_BYTES == 0, "quorum_table: cut absent list"
-    key: Bytes[128] = self._key(quorum)
-    if count == 0:
-        return key, assignment.N, signers
-
-    missing: Bytes[128] = b""
-    slices: uint256 = assignment.N
-    next_index: uint256 = 0
-    for position: uint256 in range(count, bound=MAX_ABSENT):
-        offset: uint256 = position * ABSENT_BYTES
-        index: uint256 = convert(slice(absent, offset, 2), uint256)
-        assert index >= next_index and index < signers, "quorum_table: absent not rising"
-        next_index = index + 1
-
-        absent_key: Bytes[128] = concat(
-            empty(bytes16), slice(absent, offset + 2, 48), empty(bytes16), slice(absent, offset + 50, 48)
-        )
-        slot: SignerSlot = self.signers[quorum][index]
-        assert keccak256(absent_key) == slot.key_hash, "quorum_table: not that key"
-        slices -= (slot.packed & 65_535) - ((slot.packed >> 16) & 65_535)
-        missing = absent_key if position == 0 else bls12_381._add(missing, absent_key)
-    return bls12_381._add(key, bls12_381._negate(missing)), slices, signers - count
+    index: uint256 = convert(slice(entry, 0, 2), uint256)
+    first_slot: uint256 = convert(slice(entry, 2, 2), uint256)
+    end_slot: uint256 = convert(slice(entry, 4, 2), uint256)
+    key: Bytes[128] = concat(empty(bytes16), slice(entry, 6, 48), empty(bytes16), slice(entry, 54, 48))
+    assert index < MAX_SIGNERS, "quorum_table: no such signer"
+    seal: bytes32 = self.signers[quorum][index].seal
+    assert keccak256(concat(key, slice(entry, 2, 4))) == seal, "quorum_table: not that signer"
+    return index, end_slot - first_slot, key

@@ -73,14 +73,7 @@ def _give(
             continue
         key: Bytes[128] = staticcall IStakeView(stake).key_at(operator_id, page.epoch)
         quorum_table._append(
-            quorum,
-            given.signers,
-            IDASigners.Signer(
-                operator_id=operator_id,
-                first_slot=first_slot,
-                end_slot=end_slot,
-                key_hash=keccak256(key),
-            ),
+            quorum, given.signers, operator_id, (first_slot << quorum_table.SLOT_BITS) | end_slot, key
         )
         given.signers += 1
         sum = bls12_381._add(sum, key)

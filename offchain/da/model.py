@@ -5,7 +5,7 @@ over ABI words; the tests hold each function equal to its contract.
 Source: docs/protocol/da.md#life-of-a-blob.
 
   attestation    0x19 0x01 || domain (Apogee DA, 1, chain id, DAEntrance) || struct hash
-  absent signer  98 bytes: index 2, then x 48 and y 48 of its key
+  absent signer  102 bytes: index 2, first slot 2, end slot 2, x 48 and y 48 of its key
   equivocation   36 words: blob id, seed, key 4, statement 7, signature 8, statement 7, signature 8
 """
 
@@ -22,8 +22,8 @@ from offchain.core.units import Seconds, Wei
 
 ADDRESS_BYTES: Final = 20
 COMMITMENT_BYTES: Final = 48
-ABSENT_BYTES: Final = 98
-MAX_ABSENT: Final = 340
+ABSENT_BYTES: Final = 102
+MAX_ABSENT: Final = 170
 TREASURY_BPS: Final = 1_000
 DOMAIN_TYPE: Final = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -132,9 +132,11 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class AbsentSigner:
-    """A signer whose signature is not in the aggregate: its index and key."""
+    """A signer whose signature is not in the aggregate: its index, slots and key."""
 
     index: int
+    first_slot: int
+    end_slot: int
     key: PublicKey
 
 
@@ -250,12 +252,17 @@ def check_terms(terms: Terms, windows: Windows, *, epoch_seconds: int, unbonding
 
 
 def encode_absent(absent: Sequence[AbsentSigner]) -> bytes:
-    """98 bytes a signer, as DASigners reads them."""
+    """102 bytes a signer, as DASigners reads them."""
     return b"".join(
-        signer.index.to_bytes(2, "big") + key[16:64] + key[80:128]
+        _slots(signer.index, signer.first_slot, signer.end_slot) + key[16:64] + key[80:128]
         for signer in absent
         for key in (signer.key.eip2537(),)
     )
+
+
+def seal_of(key: PublicKey, first_slot: int, end_slot: int) -> Digest:
+    """What the table keeps of a signer beside its range."""
+    return keccak(key.eip2537(), _slots(first_slot, end_slot))
 
 
 def certificate_hash(seed: bytes, absent: bytes) -> Digest:
@@ -283,6 +290,10 @@ def encode_equivocation(case: Equivocation) -> bytes:
 def equivocation_subject(identifier: bytes, seed: bytes, key: PublicKey) -> Digest:
     """What the court punishes once."""
     return keccak(words(identifier, seed, keccak(key.eip2537())))
+
+
+def _slots(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(2, "big") for number in numbers)
 
 
 def _statement_words(attestation: Attestation) -> bytes:

@@ -13,7 +13,7 @@ from offchain.core.bls import PublicKey, aggregate_keys
 from offchain.core.errors import InvalidInput
 from offchain.core.hashing import TAG_DA_ASSIGN, TAG_DA_SEED, Digest, keccak
 from offchain.core.layout import N
-from offchain.da.model import words
+from offchain.da.model import AbsentSigner, seal_of, words
 
 MIN_QUORUM_SIGNERS: Final = 512
 MAX_PAGE: Final = 64
@@ -43,7 +43,7 @@ class Signer:
     operator_id: int
     first_slot: int
     end_slot: int
-    key_hash: bytes
+    seal: bytes
 
     @property
     def slices(self) -> int:
@@ -56,6 +56,12 @@ class Quorum:
 
     signers: tuple[Signer, ...]
     key: PublicKey
+
+
+def absent_signer(quorum: Quorum, index: int, key: PublicKey) -> AbsentSigner:
+    """The entry of an absent list for one signer, whose key the caller knows."""
+    signer = quorum.signers[index]
+    return AbsentSigner(index, signer.first_slot, signer.end_slot, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +161,7 @@ def _quorum_of(run: Sequence[Member], total: int) -> Quorum:
         seen += member.weight
         end = N * seen // total
         if end > first:
-            key_hash = keccak(member.key.eip2537())
-            signers.append(Signer(member.operator_id, first, end, key_hash))
+            seal = seal_of(member.key, first, end)
+            signers.append(Signer(member.operator_id, first, end, seal))
             keys.append(member.key)
     return Quorum(tuple(signers), aggregate_keys(keys))

@@ -17,7 +17,6 @@ from offchain.core.bls import (
 from offchain.core.hashing import keccak
 from offchain.core.layout import columns_for
 from offchain.da.model import (
-    AbsentSigner,
     Attestation,
     Blob,
     Certificate,
@@ -33,6 +32,7 @@ from offchain.da.quorums import (
     Member,
     Quorum,
     QuorumTable,
+    absent_signer,
     assign,
     blob_seed,
     draw_table,
@@ -271,7 +271,7 @@ class Ballot:
         """The certificate in which all but `absent` (indices) have signed."""
         gone = set(absent)
         return Certificate(
-            tuple(AbsentSigner(index, self.secrets[index].public_key()) for index in absent),
+            tuple(absent_signer(self.quorum, i, self.secrets[i].public_key()) for i in absent),
             self.signature([i for i in range(len(self.secrets)) if i not in gone]),
         )
 

@@ -1,0 +1,1 @@
+"""Figures that docs/performance.md quotes; each module measures one area and returns rows."""
