@@ -22,7 +22,7 @@ Conflict
 Unavailable
   NodeUnreachable      chain.node.unreachable      no answer, or not in time
   NodeOverloaded       chain.node.overloaded       the node asks to be left alone for a while
-  OutboxUnwritable     chain.outbox.unwritable     the outbox cannot be written now; nothing was sent
+  OutboxUnwritable     chain.outbox.unwritable     the file cannot be written; nothing was sent
   NotMinedYet          chain.transaction.pending   sent, not (deep enough) in the chain yet
 Corrupt
   AnswerMalformed      chain.node.malformed        the answer is not what the method returns

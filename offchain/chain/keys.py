@@ -50,7 +50,7 @@ class LocalSigner:
         """Open a keystore v3 file. Raises: KeyMissing."""
         try:
             body = json.loads(path.read_text())
-            secret = decode_keyfile_json(body, passphrase.encode())
+            secret = decode_keyfile_json(body, passphrase)
         except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
             raise KeyMissing(file=path.name, reason=str(error) or type(error).__name__) from error
         return cls.from_secret(bytes(secret))

@@ -23,6 +23,7 @@ from offchain.chain.outbox_model import Attempt, Entry, Inclusion, Intent, State
 
 LOCK_POLL_SECONDS: Final = 0.05
 BUSY_MILLISECONDS: Final = 10_000
+MAX_NONCE: Final = 2**63 - 1  # what SQLite counts to
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS entries (
@@ -97,9 +98,19 @@ class Outbox:
         found = self._entries("id = ?", (entry_id,))
         return found[0] if found else None
 
-    def unfinished(self) -> list[Entry]:
-        """Everything that is not final: by nonce, intents last in the order they came."""
-        return self._entries("is_final = 0 ORDER BY nonce IS NULL, nonce, id", ())
+    def intents(self) -> list[Entry]:
+        """Decided, not signed; in the order they came."""
+        return self._entries("is_final = 0 AND state = 'intent' ORDER BY id", ())
+
+    def sent(self, *, first: int = 0, below: int = MAX_NONCE) -> list[Entry]:
+        """Signed and not known to be in a block, by nonce: first <= nonce < below."""
+        condition = "is_final = 0 AND state = 'sent' AND nonce >= ? AND nonce < ? ORDER BY nonce"
+        return self._entries(condition, (first, below))
+
+    def included(self) -> list[Entry]:
+        """In a block that is not deep yet, oldest first."""
+        condition = "is_final = 0 AND state IN ('mined', 'reverted') ORDER BY block_number, nonce"
+        return self._entries(condition, ())
 
     def highest_nonce(self) -> int | None:
         """The highest nonce in flight, or None."""
@@ -188,6 +199,27 @@ class Outbox:
                 "UPDATE entries SET state = ?, reason = ?, is_final = 1, data = x'' WHERE id = ?",
                 (State.REVERTED.value, reason, entry_id),
             )
+
+    def turn_into_filler(self, entry_id: int, filler: Intent, attempt: Attempt) -> None:
+        """Keep the nonce of an effect that no node takes, for a transaction that does nothing."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM attempts WHERE entry = ?", (entry_id,))
+            database.execute(
+                "UPDATE entries SET key = ?, digest = ?, receiver = ?, data = ?, value_wei = ?, "
+                "gas = ?, contract = ?, function = ? WHERE id = ?",
+                (
+                    filler.key,
+                    filler.digest,
+                    filler.to,
+                    filler.data,
+                    str(filler.value_wei),
+                    filler.gas,
+                    filler.contract,
+                    filler.function,
+                    entry_id,
+                ),
+            )
+            _insert_attempt(database, entry_id, attempt)
 
     def forget(self, entry_id: int) -> None:
         """An entry that no node ever took."""

@@ -51,6 +51,13 @@ def typed_error(
 ) -> ApogeeError:
     """The error class a domain has for this reason; ContractReverted for any other."""
     reason = reason_of(failure.payload, failure.node_message)
+    return error_for(reason, contract, function, reverts)
+
+
+def error_for(
+    reason: str, contract: str, function: str, reverts: Mapping[str, type[ApogeeError]]
+) -> ApogeeError:
+    """As `typed_error`, for a reason that was read before."""
     kind = reverts.get(reason)
     if kind is None:
         return ContractReverted(contract=contract, function=function, reason=reason)
