@@ -8,6 +8,7 @@ Source: docs/protocol/staking.md#ledger.
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
+from offchain.chain.model import Address
 from offchain.staking import errors
 from offchain.staking.buckets import Buckets
 from offchain.staking.model import (
@@ -64,7 +65,7 @@ class StakeLedger:
     rewards: RewardBook = field(init=False)
     buckets: Buckets = field(default_factory=Buckets)
     pools: dict[PoolId, History[PoolState]] = field(default_factory=dict)
-    positions: dict[tuple[str, PoolId], History[Position]] = field(default_factory=dict)
+    positions: dict[tuple[Address, PoolId], History[Position]] = field(default_factory=dict)
     prices: dict[PoolId, History[Price]] = field(default_factory=dict)
     taken: defaultdict[tuple[PoolId, int], int] = field(default_factory=lambda: defaultdict(int))
     balance: int = 0
@@ -74,13 +75,13 @@ class StakeLedger:
         self.rewards = RewardBook(self.terms.commission_delay)
 
     # --- operators
-    def register(self, owner: str, key_hash: bytes) -> OperatorId:
+    def register(self, owner: Address, key_hash: bytes) -> OperatorId:
         return self.roster.register(owner, key_hash, self._next_epoch())
 
-    def rotate(self, owner: str, key_hash: bytes) -> None:
+    def rotate(self, owner: Address, key_hash: bytes) -> None:
         self.roster.rotate(owner, key_hash, self._next_epoch())
 
-    def join(self, owner: str, service: Service, *, commission_bps: int, value: int) -> None:
+    def join(self, owner: Address, service: Service, *, commission_bps: int, value: int) -> None:
         """Raises: NotAnOwner, CannotJoin, StillJailed, BelowMinStake, SeatTooDear."""
         pool = self._own_pool(owner, service)
         state = self.pool(pool)
@@ -105,7 +106,7 @@ class StakeLedger:
         self.balance += value
         self._save(pool, replace(state, status=Status.ACTIVE, own=own))
 
-    def deposit(self, owner: str, service: Service, value: int) -> None:
+    def deposit(self, owner: Address, service: Service, value: int) -> None:
         """Raises: NotAnOwner, JoinFirst, DepositTooSmall, TrancheFull."""
         pool = self._own_pool(owner, service)
         state = self.pool(pool)
@@ -115,7 +116,7 @@ class StakeLedger:
         self.balance += value
         self._save(pool, replace(state, own=state.own + value))
 
-    def exit_own(self, owner: str, service: Service, amount: int) -> TicketId:
+    def exit_own(self, owner: Address, service: Service, amount: int) -> TicketId:
         """Raises: NotAnOwner, NothingToExit, ExceedsOwnStake."""
         pool = self._own_pool(owner, service)
         state = self.pool(pool)
@@ -126,11 +127,11 @@ class StakeLedger:
         self._save(pool, replace(state, own=state.own - amount))
         return self._ticket(owner, pool, Tranche.OWN, amount=amount, then=0)
 
-    def leave(self, owner: str, service: Service) -> None:
+    def leave(self, owner: Address, service: Service) -> None:
         """Raises: NotAnOwner, NothingToClose."""
         self._close(self._own_pool(owner, service))
 
-    def unjail(self, owner: str, service: Service) -> None:
+    def unjail(self, owner: Address, service: Service) -> None:
         """Raises: NotAnOwner, NotJailed, StillJailed."""
         pool = self._own_pool(owner, service)
         state = self.pool(pool)
@@ -140,20 +141,22 @@ class StakeLedger:
             raise errors.StillJailed(until=state.jailed_until)
         self._save(pool, replace(state, status=Status.ACTIVE))
 
-    def set_commission(self, owner: str, service: Service, bps: int) -> None:
+    def set_commission(self, owner: Address, service: Service, bps: int) -> None:
         """Raises: NotAnOwner, CommissionTooHigh."""
         pool = self._own_pool(owner, service)
         self.rewards.set_commission(pool, bps, now=self.now, is_immediate=False)
 
     # --- anyone
-    def delegate(self, account: str, pool: PoolId, *, value: int, min_shares: int = 0) -> int:
+    def delegate(self, account: Address, pool: PoolId, *, value: int, min_shares: int = 0) -> int:
         """Returns the shares minted, rounded down. Raises: see `_check_delegation`."""
         minted = self._check_delegation(account, pool, value=value, min_shares=min_shares)
         self.balance += value
         self._add_delegation(account, pool, value=value, minted=minted)
         return minted
 
-    def request_exit(self, account: str, pool: PoolId, *, shares: int, then: int = 0) -> TicketId:
+    def request_exit(
+        self, account: Address, pool: PoolId, *, shares: int, then: int = 0
+    ) -> TicketId:
         """Raises: NothingToExit, ExceedsShares."""
         state, held = self.pool(pool), self.position(account, pool)
         if shares == 0:
@@ -170,7 +173,7 @@ class StakeLedger:
         self._save(pool, changed)
         return self._ticket(account, pool, Tranche.DELEGATED, amount=payout, then=then)
 
-    def withdraw(self, caller: str, number: TicketId) -> int:
+    def withdraw(self, caller: Address, number: TicketId) -> int:
         """Returns the wei paid. Raises: NotTicketOwner, NoSuchTicket, NotMatured, MoneyReserved."""
         ticket = self.buckets.tickets.get(number)
         if ticket is not None and ticket.owner != caller:
@@ -216,10 +219,10 @@ class StakeLedger:
         )
         self.balance += value
 
-    def claim(self, account: str, pool: PoolId) -> int:
+    def claim(self, account: Address, pool: PoolId) -> int:
         """Returns the wei paid. Raises: NothingToClaim."""
         if self.claimable(account, pool) == 0:
-            raise errors.NothingToClaim(account=account, pool=pool)
+            raise errors.NothingToClaim(account=account.hex(), pool=pool)
         held = self.position(account, pool)
         self._settle(account, pool, held, held.generation)
         paid = self.rewards.collect(account, pool, is_owner=self._is_owner(account, pool))
@@ -285,7 +288,7 @@ class StakeLedger:
     def pool(self, pool: PoolId) -> PoolState:
         return self.pools[pool].newest if pool in self.pools else _EMPTY_POOL
 
-    def position(self, account: str, pool: PoolId) -> Position:
+    def position(self, account: Address, pool: PoolId) -> Position:
         history = self.positions.get((account, pool))
         return history.newest if history else Position()
 
@@ -301,7 +304,7 @@ class StakeLedger:
         """Wei that may still answer for an offence of `epoch`."""
         return self.pool(pool).stake + sum(self.buckets.held(pool, self.clock.day_of(epoch)))
 
-    def claimable(self, account: str, pool: PoolId) -> int:
+    def claimable(self, account: Address, pool: PoolId) -> int:
         held = self.position(account, pool)
         return self.rewards.claimable(
             account,
@@ -311,7 +314,7 @@ class StakeLedger:
             is_owner=self._is_owner(account, pool),
         )
 
-    def votes_at(self, account: str, pool: PoolId, time: int) -> int:
+    def votes_at(self, account: Address, pool: PoolId, time: int) -> int:
         """Wei the account had in the pool by the cut-off of that epoch. Raises: NotPast."""
         if time > self.now:
             raise errors.NotPast(time=time, now=self.now)
@@ -334,10 +337,10 @@ class StakeLedger:
         """The day of the last epoch that still counts money leaving now."""
         return self.clock.day_of(self._next_epoch() - 1)
 
-    def _own_pool(self, owner: str, service: Service) -> PoolId:
+    def _own_pool(self, owner: Address, service: Service) -> PoolId:
         return pool_id(self.roster.owned(owner), service)
 
-    def _is_owner(self, account: str, pool: PoolId) -> bool:
+    def _is_owner(self, account: Address, pool: PoolId) -> bool:
         return self.roster.owners.get(operator_of(pool)) == account
 
     def _state_at(self, pool: PoolId, epoch: int) -> PoolState:
@@ -364,13 +367,13 @@ class StakeLedger:
         else:
             history.initial = changed
 
-    def _put_position(self, account: str, pool: PoolId, position: Position) -> None:
+    def _put_position(self, account: Address, pool: PoolId, position: Position) -> None:
         held = self.position(account, pool)
         self._settle(account, pool, held, position.generation)
         history = self.positions.setdefault((account, pool), History(Position()))
         history.put(self._next_epoch(), position)
 
-    def _settle(self, account: str, pool: PoolId, held: Position, next_generation: int) -> None:
+    def _settle(self, account: Address, pool: PoolId, held: Position, next_generation: int) -> None:
         self.rewards.settle(
             account,
             pool,
@@ -385,7 +388,9 @@ class StakeLedger:
         if state.own + value >= MAX_TRANCHE_WEI:
             raise errors.TrancheFull(own=state.own, value=value)
 
-    def _check_delegation(self, account: str, pool: PoolId, *, value: int, min_shares: int) -> int:
+    def _check_delegation(
+        self, account: Address, pool: PoolId, *, value: int, min_shares: int
+    ) -> int:
         """Shares a deposit would buy, in the order the contract refuses."""
         state, held = self.pool(pool), self.position(account, pool)
         if state.status != Status.ACTIVE:
@@ -405,7 +410,7 @@ class StakeLedger:
             raise errors.TrancheFull(delegated=state.delegated, value=value)
         return minted
 
-    def _add_delegation(self, account: str, pool: PoolId, *, value: int, minted: int) -> None:
+    def _add_delegation(self, account: Address, pool: PoolId, *, value: int, minted: int) -> None:
         state, held = self.pool(pool), self.position(account, pool)
         kept = held.shares if held.generation == state.generation else 0
         self._put_position(account, pool, Position(state.generation, kept + minted))
@@ -413,7 +418,7 @@ class StakeLedger:
         self._save(pool, replace(state, delegated=delegated, shares=state.shares + minted))
 
     def _exit_closed(
-        self, account: str, pool: PoolId, held: Position, *, shares: int, then: int
+        self, account: Address, pool: PoolId, held: Position, *, shares: int, then: int
     ) -> TicketId:
         block = self.buckets.blocks.get((pool, held.generation))
         if block is None or block.bucket_shares * shares // block.pool_shares == 0:
@@ -424,7 +429,7 @@ class StakeLedger:
         return self.buckets.open_ticket(ticket)
 
     def _ticket(
-        self, account: str, pool: PoolId, kind: Tranche, *, amount: int, then: int
+        self, account: Address, pool: PoolId, kind: Tranche, *, amount: int, then: int
     ) -> TicketId:
         day = self._exit_day()
         shares, generation = self.buckets.enter(pool, day, kind, amount)

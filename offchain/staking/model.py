@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Generic, NewType, TypeVar
 
+from offchain.chain.model import Address
 from offchain.staking.errors import CutoffTooEarly, EpochNotFinal, EpochsSplitDays
 
-Account = NewType("Account", str)
 OperatorId = NewType("OperatorId", int)
 PoolId = NewType("PoolId", int)
 TicketId = NewType("TicketId", int)
@@ -136,8 +136,8 @@ class Terms:
 class Operator:
     """Who an operator is; the names of IStakeView.Operator."""
 
-    owner: str
-    signer: str
+    owner: Address
+    signer: Address
     key_hash: bytes
     tombstoned: bool
 
@@ -171,7 +171,7 @@ class PoolState:
 class Ticket:
     """A claim on a bucket; the names of IStakeManager.Ticket."""
 
-    owner: str
+    owner: Address
     pool: int
     kind: int
     day: int

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
+from offchain.chain.model import Address
 from offchain.staking.errors import CommissionTooHigh, NoStakeToReward
 from offchain.staking.model import BPS, PoolId
 
@@ -32,8 +33,10 @@ class RewardBook:
     commission_delay: int
     accrued: defaultdict[tuple[PoolId, int], int] = field(default_factory=lambda: defaultdict(int))
     carries: defaultdict[PoolId, int] = field(default_factory=lambda: defaultdict(int))
-    entries: defaultdict[tuple[str, PoolId], int] = field(default_factory=lambda: defaultdict(int))
-    owed_units: defaultdict[tuple[str, PoolId], int] = field(
+    entries: defaultdict[tuple[Address, PoolId], int] = field(
+        default_factory=lambda: defaultdict(int)
+    )
+    owed_units: defaultdict[tuple[Address, PoolId], int] = field(
         default_factory=lambda: defaultdict(int)
     )
     operator_owed: defaultdict[PoolId, int] = field(default_factory=lambda: defaultdict(int))
@@ -67,13 +70,13 @@ class RewardBook:
         self.funded += amount
 
     def settle(
-        self, account: str, pool: PoolId, *, generation: int, shares: int, next_generation: int
+        self, account: Address, pool: PoolId, *, generation: int, shares: int, next_generation: int
     ) -> None:
         """Credit what the shares earned; call before shares or generation change."""
         self.owed_units[account, pool] += self._pending(account, pool, generation, shares)
         self.entries[account, pool] = self.accrued[pool, next_generation]
 
-    def collect(self, account: str, pool: PoolId, *, is_owner: bool) -> int:
+    def collect(self, account: Address, pool: PoolId, *, is_owner: bool) -> int:
         amount, self.owed_units[account, pool] = divmod(
             self.owed_units[account, pool], UNITS_PER_WEI
         )
@@ -84,7 +87,7 @@ class RewardBook:
         return amount
 
     def claimable(
-        self, account: str, pool: PoolId, *, generation: int, shares: int, is_owner: bool
+        self, account: Address, pool: PoolId, *, generation: int, shares: int, is_owner: bool
     ) -> int:
         units = self.owed_units[account, pool] + self._pending(account, pool, generation, shares)
         return units // UNITS_PER_WEI + (self.operator_owed[pool] if is_owner else 0)
@@ -104,7 +107,7 @@ class RewardBook:
     def commission(self, pool: PoolId, now: int) -> int:
         return self.rates.get(pool, Rate()).at(now)
 
-    def _pending(self, account: str, pool: PoolId, generation: int, shares: int) -> int:
+    def _pending(self, account: Address, pool: PoolId, generation: int, shares: int) -> int:
         if not shares:
             return 0
         return shares * (self.accrued[pool, generation] - self.entries[account, pool])

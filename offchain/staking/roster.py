@@ -6,6 +6,7 @@ ledger takes key hashes. Source: docs/protocol/staking.md#keys, #snapshots.
 
 from dataclasses import dataclass, field
 
+from offchain.chain.model import Address
 from offchain.staking.errors import (
     AccountTaken,
     KeySeenBefore,
@@ -53,19 +54,19 @@ class Roster:
     """All operators and all seats."""
 
     max_operators: int
-    owners: dict[OperatorId, str] = field(default_factory=dict)
-    signers: dict[OperatorId, str] = field(default_factory=dict)
-    offered: dict[OperatorId, str] = field(default_factory=dict)
+    owners: dict[OperatorId, Address] = field(default_factory=dict)
+    signers: dict[OperatorId, Address] = field(default_factory=dict)
+    offered: dict[OperatorId, Address] = field(default_factory=dict)
     keys: dict[OperatorId, History[bytes]] = field(default_factory=dict)
     operator_by_key: dict[bytes, OperatorId] = field(default_factory=dict)
-    operator_by_account: dict[str, OperatorId] = field(default_factory=dict)
+    operator_by_account: dict[Address, OperatorId] = field(default_factory=dict)
     tombstoned: set[OperatorId] = field(default_factory=set)
     desks: dict[Service, Desk] = field(default_factory=lambda: {s: Desk() for s in Service})
 
-    def register(self, owner: str, key_hash: bytes, epoch: int) -> OperatorId:
+    def register(self, owner: Address, key_hash: bytes, epoch: int) -> OperatorId:
         """Raises: AccountTaken, KeySeenBefore."""
         if owner in self.operator_by_account:
-            raise AccountTaken(account=owner)
+            raise AccountTaken(account=owner.hex())
         self._check_new(key_hash)
         number = OperatorId(len(self.owners) + 1)
         self.owners[number] = self.signers[number] = owner
@@ -74,7 +75,7 @@ class Roster:
         self._put_key(number, key_hash, epoch)
         return number
 
-    def rotate(self, owner: str, key_hash: bytes, epoch: int) -> None:
+    def rotate(self, owner: Address, key_hash: bytes, epoch: int) -> None:
         """Raises: NotAnOwner, OperatorTombstoned, KeySeenBefore."""
         number = self.owned(owner)
         if number in self.tombstoned:
@@ -89,26 +90,26 @@ class Roster:
                     desk.members.put(epoch, desk.members.newest | changed)
                     break
 
-    def offer_signer(self, owner: str, signer: str) -> None:
+    def offer_signer(self, owner: Address, signer: Address) -> None:
         self.offered[self.owned(owner)] = signer
 
-    def accept_signer(self, signer: str, number: OperatorId) -> None:
+    def accept_signer(self, signer: Address, number: OperatorId) -> None:
         """Raises: NotTheOfferedSigner, AccountTaken."""
         if self.offered.get(number) != signer:
             raise NotTheOfferedSigner(operator=number)
         if signer in self.operator_by_account and signer != self.owners[number]:
-            raise AccountTaken(account=signer)
+            raise AccountTaken(account=signer.hex())
         if self.signers[number] != self.owners[number]:
             del self.operator_by_account[self.signers[number]]
         del self.offered[number]
         self.signers[number] = signer
         self.operator_by_account[signer] = number
 
-    def owned(self, account: str) -> OperatorId:
+    def owned(self, account: Address) -> OperatorId:
         """The operator `account` owns. Raises: NotAnOwner."""
         number = self.operator_by_account.get(account)
         if number is None or self.owners[number] != account:
-            raise NotAnOwner(account=account)
+            raise NotAnOwner(account=account.hex())
         return number
 
     def operator(self, number: OperatorId) -> Operator:

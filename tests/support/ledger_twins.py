@@ -6,7 +6,9 @@ from typing import Any
 import boa
 import pytest
 from boa import BoaError
+from eth_utils import to_checksum_address
 
+from offchain.chain.model import Address
 from offchain.core.bls import aggregate_keys
 from offchain.core.hashing import keccak
 from offchain.staking.errors import StakingRefusal
@@ -25,6 +27,16 @@ from tests.support.staking import (
 )
 
 IDENTITY = bytes(128)
+
+
+def raw(account: str) -> Address:
+    """An account as the model writes it."""
+    return Address(bytes.fromhex(account[2:]))
+
+
+def shown(account: Address) -> str:
+    """An account as titanoboa writes it."""
+    return to_checksum_address(account)
 
 
 class LedgerTwins:
@@ -47,7 +59,7 @@ class LedgerTwins:
         self.keys[key_hash] = number
         proof = proof_of_possession(self.site, owner, key)
         return self._both(
-            lambda: self.model.register(owner, key_hash),
+            lambda: self.model.register(raw(owner), key_hash),
             lambda: self.site.registry.register(key_bytes(key), proof, sender=owner),
         )
 
@@ -57,61 +69,61 @@ class LedgerTwins:
         self.keys[key_hash] = number
         proof = proof_of_possession(self.site, owner, key)
         self._both(
-            lambda: self.model.rotate(owner, key_hash),
+            lambda: self.model.rotate(raw(owner), key_hash),
             lambda: self.site.registry.rotate_key(key_bytes(key), proof, sender=owner),
         )
 
     def join(self, owner: str, service: Service, value: int, commission: int) -> None:
         self._both(
-            lambda: self.model.join(owner, service, commission_bps=commission, value=value),
+            lambda: self.model.join(raw(owner), service, commission_bps=commission, value=value),
             lambda: self.chain.join(service, commission, value=value, sender=owner),
         )
 
     def deposit(self, owner: str, service: Service, value: int) -> None:
         self._both(
-            lambda: self.model.deposit(owner, service, value),
+            lambda: self.model.deposit(raw(owner), service, value),
             lambda: self.chain.deposit(service, value=value, sender=owner),
         )
 
     def exit_own(self, owner: str, service: Service, amount: int) -> int | None:
         return self._both(
-            lambda: self.model.exit_own(owner, service, amount),
+            lambda: self.model.exit_own(raw(owner), service, amount),
             lambda: self.chain.exit_own(service, amount, sender=owner),
         )
 
     def leave(self, owner: str, service: Service) -> None:
         self._both(
-            lambda: self.model.leave(owner, service),
+            lambda: self.model.leave(raw(owner), service),
             lambda: self.chain.leave(service, sender=owner),
         )
 
     def unjail(self, owner: str, service: Service) -> None:
         self._both(
-            lambda: self.model.unjail(owner, service),
+            lambda: self.model.unjail(raw(owner), service),
             lambda: self.chain.unjail(service, sender=owner),
         )
 
     def set_commission(self, owner: str, service: Service, bps: int) -> None:
         self._both(
-            lambda: self.model.set_commission(owner, service, bps),
+            lambda: self.model.set_commission(raw(owner), service, bps),
             lambda: self.chain.set_commission(service, bps, sender=owner),
         )
 
     def delegate(self, account: str, pool: PoolId, value: int) -> int | None:
         return self._both(
-            lambda: self.model.delegate(account, pool, value=value),
+            lambda: self.model.delegate(raw(account), pool, value=value),
             lambda: self.chain.delegate(pool, 0, value=value, sender=account),
         )
 
     def request_exit(self, account: str, pool: PoolId, shares: int, then: int) -> int | None:
         return self._both(
-            lambda: self.model.request_exit(account, pool, shares=shares, then=then),
+            lambda: self.model.request_exit(raw(account), pool, shares=shares, then=then),
             lambda: self.chain.request_exit(pool, shares, then, sender=account),
         )
 
     def withdraw(self, caller: str, ticket: int, to: str) -> int | None:
         return self._both(
-            lambda: self.model.withdraw(caller, TicketId(ticket)),
+            lambda: self.model.withdraw(raw(caller), TicketId(ticket)),
             lambda: self.chain.withdraw(ticket, to, sender=caller),
         )
 
@@ -135,7 +147,7 @@ class LedgerTwins:
 
     def claim(self, account: str, pool: PoolId) -> int | None:
         return self._both(
-            lambda: self.model.claim(account, pool),
+            lambda: self.model.claim(raw(account), pool),
             lambda: self.chain.claim(pool, account, sender=account),
         )
 
@@ -164,11 +176,13 @@ class LedgerTwins:
             assert self.model.taken[pool, at] == self.chain.slashed_at(pool, at)
 
     def compare_account(self, account: str, pool: PoolId) -> None:
-        held = self.model.position(account, pool)
+        held = self.model.position(raw(account), pool)
         assert (held.shares, held.generation) == self.chain.shares_of(account, pool)
-        assert self.model.claimable(account, pool) == self.chain.claimable(account, pool)
+        assert self.model.claimable(raw(account), pool) == self.chain.claimable(account, pool)
         now = self.model.now
-        assert self.model.votes_at(account, pool, now) == self.chain.votes_at(account, pool, now)
+        assert self.model.votes_at(raw(account), pool, now) == self.chain.votes_at(
+            account, pool, now
+        )
 
     def compare_tickets(self) -> None:
         for number in range(1, self.model.buckets.ticket_count + 1):
@@ -178,7 +192,10 @@ class LedgerTwins:
                 assert int(actual.owner, 16) == 0
                 continue
             for name in expected.__dataclass_fields__:
-                assert getattr(expected, name) == getattr(actual, name), name
+                actual_value = getattr(actual, name)
+                if name == "owner":
+                    actual_value = raw(actual_value)
+                assert getattr(expected, name) == actual_value, name
             assert self.model.matures_at(expected) == self.chain.matures_at(number)
 
     def compare_service(self, service: Service) -> None:

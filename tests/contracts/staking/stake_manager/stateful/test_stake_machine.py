@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
 from offchain.staking.model import PoolId, Service, TicketId
-from tests.support.ledger_twins import LedgerTwins, an_account, pools_of
+from tests.support.ledger_twins import LedgerTwins, an_account, pools_of, raw, shown
 from tests.support.native_evm import prepare_native_evm
 from tests.support.staking import COIN, CONTRACTS, EPOCH, deploy_staking
 
@@ -118,7 +118,9 @@ class StakeMachine(RuleBasedStateMachine):
     @rule(number=NUMBER, service=st.integers(0, 1), part=PART)
     def exit_own(self, number: int, service: int, part: float) -> None:
         owner = self.owners[number % OPERATORS]
-        pools = [pool for pool in self.pools if self.model.roster.owners.get(pool >> 8) == owner]
+        pools = [
+            pool for pool in self.pools if self.model.roster.owners.get(pool >> 8) == raw(owner)
+        ]
         own = self.model.pool(pools[service]).own if pools else 0
         self.twins.exit_own(owner, SERVICES[service], int(own * part))
 
@@ -131,7 +133,7 @@ class StakeMachine(RuleBasedStateMachine):
         tickets = list(self.model.buckets.tickets) or [TicketId(1)]
         ticket = tickets[number % len(tickets)]
         held = self.model.buckets.tickets.get(ticket)
-        owner = held.owner if held else self.owners[0]
+        owner = shown(held.owner) if held else self.owners[0]
         self.twins.withdraw(owner, ticket, owner)
 
     @rule(number=NUMBER)
@@ -220,7 +222,9 @@ class StakeMachine(RuleBasedStateMachine):
     def hostile_withdraw(self, mode: int) -> None:
         """The receiver misbehaves: its own withdrawal fails or pays once, nobody else notices."""
         address = str(self.receiver.address)
-        tickets = [key for key, held in self.model.buckets.tickets.items() if held.owner == address]
+        tickets = [
+            key for key, held in self.model.buckets.tickets.items() if held.owner == raw(address)
+        ]
         due = [key for key in tickets if self.matured_wei(key)]
         if not due:
             return
@@ -286,7 +290,7 @@ class StakeMachine(RuleBasedStateMachine):
         model = self.model
         for pool in model.pools:
             accounts = [*self.delegators, *self.owners]
-            votes = {account: model.votes_at(account, pool, model.now) for account in accounts}
+            votes = {account: model.votes_at(raw(account), pool, model.now) for account in accounts}
             epoch = model.clock.current_epoch(model.now)
             assert sum(votes.values()) <= model.stake_at(pool, epoch)
             for account, count in votes.items():
