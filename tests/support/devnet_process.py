@@ -33,17 +33,7 @@ class DevnetProcess:
 
     def start(self) -> None:
         """Return when the devnet has said that it serves."""
-        command = [
-            sys.executable,
-            "-c",
-            LAUNCH,
-            self.backend,
-            str(self.state_dir),
-            str(self.port),
-            str(self.heartbeat_seconds),
-            *self.origins,
-        ]
-        self.process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+        self.process = self._launch(None)
         assert self.process.stdout is not None
         lines = []
         for line in self.process.stdout:
@@ -51,6 +41,13 @@ class DevnetProcess:
             if line.startswith("devnet_started"):
                 return
         raise AssertionError("".join(lines))
+
+    def fail_to_start(self) -> str:
+        """Start a devnet that must refuse to; returns what it complained."""
+        process = self._launch(subprocess.PIPE)
+        _, complaint = process.communicate(timeout=60)
+        assert process.returncode != 0
+        return complaint
 
     def stop(self) -> int:
         """End it politely; returns the exit status."""
@@ -62,6 +59,21 @@ class DevnetProcess:
 
     def web3(self) -> Web3:
         return Web3(HTTPProvider(self.url, request_kwargs={"timeout": 60}))
+
+    def _launch(self, stderr: int | None) -> subprocess.Popen[str]:
+        command = [
+            sys.executable,
+            "-c",
+            LAUNCH,
+            self.backend,
+            str(self.state_dir),
+            str(self.port),
+            str(self.heartbeat_seconds),
+            *self.origins,
+        ]
+        return subprocess.Popen(
+            command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
 
     def _end(self, number: signal.Signals) -> int:
         assert self.process is not None

@@ -5,6 +5,7 @@ and gets no answer.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -12,6 +13,9 @@ from offchain.chain.devnet.faults import BadRequest, LimitExceeded, NotJson, Rpc
 from offchain.chain.devnet.limits import MAX_BATCH
 
 MAX_METHOD_CHARACTERS: Final = 128
+MAX_DEPTH: Final = 64
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 Json = dict[str, Any]
 
@@ -44,9 +48,10 @@ class Envelope:
 
 def parse_body(raw: bytes) -> Envelope:
     """Raises: NotJson, LimitExceeded for a batch that is too long, BadRequest for an empty one."""
+    _check_nesting(raw)
     try:
         body = json.loads(raw, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise NotJson("parse error") from error
     if not isinstance(body, list):
         return Envelope([_member(body)], is_batch=False)
@@ -84,6 +89,21 @@ def _member(body: Any) -> Request | Invalid:
     if not isinstance(params, list):
         return Invalid(BadRequest("invalid request: params is a list"), identifier)
     return Request(method, params, identifier, wants_answer="id" in body)
+
+
+def _check_nesting(raw: bytes) -> None:
+    """Refuse deep nesting before the JSON parser recurses into it.
+
+    py-evm raises the interpreter's recursion limit so far that the parser would overflow the C
+    stack and end the process.
+    """
+    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for bracket in _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise NotJson("parse error: nested too deep")
 
 
 def _refuse_constant(name: str) -> NoReturn:

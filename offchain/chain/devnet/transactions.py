@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-import rlp
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
+from rlp.exceptions import RLPException
 
 from offchain.chain.devnet.evm import MAX_INIT_CODE_BYTES, floor_gas, intrinsic_gas
 from offchain.chain.devnet.faults import BadParameters, Refused
@@ -15,6 +15,17 @@ from offchain.chain.devnet.network import BLOCK_GAS_LIMIT
 BLOB_TYPE: Final = 3
 MAX_RAW_BYTES: Final = 131_072
 REPLACEMENT_BUMP_PERCENT: Final = 10
+
+
+# What py-evm's decoders let escape on bytes that are no transaction.
+_MALFORMED: Final = (
+    RLPException,
+    ValidationError,
+    ValueError,
+    TypeError,
+    IndexError,
+    RecursionError,
+)
 
 
 class RecoveredTransaction:
@@ -90,7 +101,7 @@ def parse_transaction(raw: bytes, chain_id: int) -> Transaction:
         inner = PragueTransactionBuilder.decode(raw)
         transaction_hash = bytes(inner.hash)
         signed_for = inner.chain_id
-    except (rlp.DecodingError, ValidationError, ValueError, TypeError, IndexError) as error:
+    except _MALFORMED as error:
         raise BadParameters("rlp: the bytes are no transaction of a known type") from error
     if signed_for is not None and signed_for != chain_id:
         raise Refused(f"invalid chain id for signer: have {signed_for} want {chain_id}")

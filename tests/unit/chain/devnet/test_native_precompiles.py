@@ -4,17 +4,13 @@ Both tables run through the same message execution, so gas left and burnt gas ar
 P-256 has no pure twin: its vectors are OpenSSL signatures and the refusals EIP-7951 lists.
 """
 
-import functools
 import hashlib
 from dataclasses import dataclass
 from typing import ClassVar
 
 import ckzg
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 from eth.db.atomic import AtomicDB
-from eth.precompiles.point_evaluation import TRUSTED_SETUP_PATH
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.cancun.computation import CancunComputation
 from eth.vm.forks.prague.computation import PRAGUE_PRECOMPILES, PragueComputation
@@ -22,7 +18,7 @@ from eth.vm.forks.prague.state import PragueState
 from eth.vm.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from py_arkworks_bls12381 import G1Point, G2Point, Scalar
+from py_arkworks_bls12381 import G1Point
 from py_ecc.optimized_bls12_381.optimized_curve import FQ, b
 from trie.constants import BLANK_NODE_HASH
 
@@ -30,13 +26,13 @@ from offchain.chain.devnet.precompiles import (
     NATIVE_PRECOMPILES,
     install_native_precompiles,
 )
-from offchain.core.bls import R, encode_g1, encode_g2
+from offchain.core.bls import R
+from tests.support.precompile_inputs import P256_ORDER, g1, g2, kzg_setup, opening, p256_input
 
 FIELD = FQ.field_modulus
 GAS = 5_000_000
 ZERO = bytes(20)
 P256_ADDRESS = 0x100
-P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 class PureComputation(PragueComputation):
@@ -74,14 +70,6 @@ def assert_same(number: int, data: bytes, gas: int = GAS) -> Outcome:
     native = run_precompile(NativeComputation, number, data, gas)
     assert pure == native
     return native
-
-
-def g1(scalar: int) -> bytes:
-    return encode_g1(G1Point() * Scalar(scalar))
-
-
-def g2(scalar: int) -> bytes:
-    return encode_g2(G2Point() * Scalar(scalar))
 
 
 def g1_outside_subgroup() -> bytes:
@@ -231,7 +219,7 @@ def test_multi_scalar_gas__number_of_pairs__discounted_as_pure(pairs: int) -> No
     ],
 )
 def test_any_precompile__one_gas_short__fails(number: int, data: bytes, price: int) -> None:
-    payload = opening()[0] if number == 0x0A else data
+    payload = opening() if number == 0x0A else data
     exact = run_precompile(NativeComputation, number, payload, price)
     short = run_precompile(NativeComputation, number, payload, price - 1)
 
@@ -254,27 +242,8 @@ def test_map_fp2_to_g2__any_element__same_as_pure(real: int, imaginary: int) -> 
     assert_same(0x11, real.to_bytes(64, "big") + imaginary.to_bytes(64, "big"))
 
 
-@functools.cache
-def kzg_setup() -> object:
-    return ckzg.load_trusted_setup(TRUSTED_SETUP_PATH, 0)
-
-
-@functools.cache
-def opening() -> tuple[bytes, bytes]:
-    """A right input for 0x0a and the same with another value."""
-    setup = kzg_setup()
-    blob = (5).to_bytes(32, "big") + bytes(32 * 4095)
-    commitment = bytes(ckzg.blob_to_kzg_commitment(blob, setup))
-    point = (9).to_bytes(32, "big")
-    proof, value = ckzg.compute_kzg_proof(blob, point, setup)
-    head = b"\x01" + hashlib.sha256(commitment).digest()[1:] + point
-    wrong_value = ((int.from_bytes(value, "big") + 1) % R).to_bytes(32, "big")
-    tail = commitment + bytes(proof)
-    return head + bytes(value) + tail, head + wrong_value + tail
-
-
 def test_point_evaluation__right_opening__same_as_pure() -> None:
-    right, wrong = opening()
+    right, wrong = opening(), opening(holds=False)
 
     assert (4096).to_bytes(32, "big") + R.to_bytes(32, "big") == assert_same(0x0A, right).output
     assert Outcome(succeeded=False, output=b"", gas_left=0) == run_precompile(
@@ -311,13 +280,13 @@ def altered(data: bytes, *, start: int, part: bytes) -> bytes:
     ],
 )
 def test_point_evaluation__odd_point_encoding__same_as_ckzg(start: int, encoding: bytes) -> None:
-    assert_same_as_ckzg(altered(opening()[0], start=start, part=encoding))
+    assert_same_as_ckzg(altered(opening(), start=start, part=encoding))
 
 
 @pytest.mark.parametrize("start", [32, 64])
 @pytest.mark.parametrize("scalar", [0, 1, R - 1, R, 2**256 - 1])
 def test_point_evaluation__edge_scalar__same_as_ckzg(start: int, scalar: int) -> None:
-    assert_same_as_ckzg(altered(opening()[0], start=start, part=scalar.to_bytes(32, "big")))
+    assert_same_as_ckzg(altered(opening(), start=start, part=scalar.to_bytes(32, "big")))
 
 
 def test_point_evaluation__constant_polynomial__its_infinity_proof_is_accepted() -> None:
@@ -330,7 +299,7 @@ def test_point_evaluation__constant_polynomial__its_infinity_proof_is_accepted()
 
 
 def test_point_evaluation__wrong_version_byte__fails() -> None:
-    right, _ = opening()
+    right = opening()
 
     assert not run_precompile(NativeComputation, 0x0A, b"\x02" + right[1:]).succeeded
 
@@ -345,15 +314,6 @@ def assert_same_as_ckzg(data: bytes) -> Outcome:
     outcome = run_precompile(NativeComputation, 0x0A, data)
     assert is_proved == outcome.succeeded
     return outcome
-
-
-def p256_input(message: bytes, *, secret: int = 7) -> bytes:
-    key = ec.derive_private_key(secret, ec.SECP256R1())
-    digest = hashlib.sha256(message).digest()
-    signature = key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
-    numbers = key.public_key().public_numbers()
-    parts = (*utils.decode_dss_signature(signature), numbers.x, numbers.y)
-    return digest + b"".join(part.to_bytes(32, "big") for part in parts)
 
 
 @given(message=st.binary(max_size=64), secret=st.integers(1, P256_ORDER - 1))
