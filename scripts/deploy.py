@@ -5,6 +5,7 @@ goes to stderr. On a local chain the first test account deploys, elsewhere name 
 Durations are production ones; local chains divide them by 100, --divisor says otherwise.
 """
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -14,19 +15,32 @@ import click
 from ape import accounts, chain, networks, project
 from ape.cli import ConnectedProviderCommand, account_option
 
-from offchain.apps.genesis import DEVNET_DIVISOR, Genesis, scaled_genesis, resolve
+from offchain.apps.genesis import DEVNET_DIVISOR, Genesis, resolve, scaled_genesis
 from offchain.chain.contract_abi import artifact
 from offchain.chain.deployments import Deployment, Deployments, save_deployments
 from offchain.chain.model import TransactionHash, parse_address
 from offchain.core.units import BlockNumber
 
 ROOT = Path(__file__).resolve().parent.parent
+CONTRACTS = ROOT / "contracts"
 LOCAL_CHAINS = {1337, 31337}
 
 
 def say(message: str) -> None:
     """Progress, for people."""
     click.echo(message, err=True)
+
+
+def compile_fresh() -> None:
+    """Compile anew when any source changed: ape does not follow imports between Vyper files."""
+    digest = hashlib.sha256()
+    for path in sorted([*CONTRACTS.rglob("*.vy"), *CONTRACTS.rglob("*.vyi")]):
+        digest.update(path.read_bytes())
+    stamp = ROOT / ".build" / "sources.sha256"
+    if not stamp.exists() or stamp.read_text() != digest.hexdigest():
+        project.load_contracts(use_cache=False)
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.write_text(digest.hexdigest())
 
 
 def deploy_all(genesis: Genesis, deployer: Any) -> dict[str, Deployment]:
@@ -74,6 +88,7 @@ def cli(account: Any, name: str, folder: str, treasury: str, divisor: int) -> No
     owner = str(deployer.address)
     genesis = scaled_genesis(governance=owner, treasury=treasury or owner, divisor=scale)
     say(f"deploying to chain {chain.chain_id} as {owner}, durations divided by {scale}")
+    compile_fresh()
     contracts = deploy_all(genesis, deployer)
     network = name or networks.provider.network.name
     path = (Path(folder) if folder else ROOT / "deployments") / f"{network}.json"

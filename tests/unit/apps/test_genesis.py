@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from offchain.apps import genesis
-from offchain.apps.genesis import Deploy, Durations, Ref, scaled_genesis, resolve
+from offchain.apps.genesis import Deploy, Durations, Ref, resolve, scaled_genesis
 
 GOVERNANCE = "0x" + "11" * 20
 TREASURY = "0x" + "22" * 20
