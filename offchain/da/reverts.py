@@ -1,0 +1,192 @@
+"""What a DA contract's refusal means: revert reasons and their errors.
+
+One class for each thing a caller can do about it; the reason itself stays in the error's fields.
+Source: docs/protocol/da.md#life-of-a-blob.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from offchain.core.errors import ApogeeError, Conflict, Rejected, Unavailable
+from offchain.da.model import FeeInvalid, TermsInvalid
+
+
+class AlreadyPaid(Conflict):
+    """The blob was paid before; its id is spent."""
+
+    code = "da.blob.already_paid"
+    next_step = "Read the blob's record and go on from its state; a new salt makes a new blob."
+
+
+class NotPaid(Conflict):
+    """The blob is not PAID: never paid, confirmed already, or refunded."""
+
+    code = "da.blob.not_paid_state"
+    next_step = "Read the blob's record; only a PAID blob is confirmed or refunded."
+
+
+class CertificateLate(Conflict):
+    """The confirmation window is over."""
+
+    code = "da.certificate.late"
+    next_step = "Have the fee refunded, then pay again with a new salt."
+
+
+class RefundEarly(Conflict):
+    """A certificate may still arrive."""
+
+    code = "da.refund.early"
+    next_step = "Wait until the record's deadline has passed."
+
+
+class SeedNotReady(Unavailable):
+    """The block that seeds the assignment is not there yet, or no longer remembered."""
+
+    code = "da.certificate.no_block_hash"
+    next_step = "Wait for the block after the payment and the one behind it."
+
+
+class CertificateInvalid(Rejected):
+    """The certificate does not show enough signed slices of the blob's quorum."""
+
+    code = "da.certificate.invalid"
+    next_step = "Collect signatures over the digest of the blob's attestation and list the rest."
+
+
+class PaymentInvalid(Rejected):
+    """The payment contradicts the blob it pays for."""
+
+    code = "da.payment.invalid"
+    next_step = "Pay the quoted fee, as the blob's payer, for the commitment that the blob names."
+
+
+class DisperserInvalid(Rejected):
+    """No staked operator answers for the encoding."""
+
+    code = "da.disperser.invalid"
+    next_step = "Name an operator with DA stake; it pays itself or signs the dispersal digest."
+
+
+class PaymentsPaused(Conflict):
+    """Governance has stopped new payments."""
+
+    code = "da.payment.paused"
+    next_step = "Wait; certificates, refunds and withdrawals go on."
+
+
+class NothingToWithdraw(Conflict):
+    """No credit belongs to the caller, or no receiver was named."""
+
+    code = "da.credit.none"
+
+
+class EpochNotDrawn(Unavailable):
+    """No table serves this epoch yet."""
+
+    code = "da.epoch.not_drawn"
+    next_step = "Draw the current epoch's table; anybody may."
+
+
+class EpochDrawn(Conflict):
+    """The epoch has its table."""
+
+    code = "da.epoch.already_drawn"
+    next_step = "Read the table of the epoch."
+
+
+class DrawInvalid(Rejected):
+    """The page does not continue the one table that members and seed allow."""
+
+    code = "da.draw.invalid"
+    next_step = "Read members and weights at the epoch and begin again at position 0."
+
+
+class MembershipConflict(Conflict):
+    """The operator is, or is not, a member already; or all seats are taken."""
+
+    code = "da.membership.conflict"
+
+
+class NotEligible(Rejected):
+    """Only an operator with DA stake and an endpoint can be a member."""
+
+    code = "da.membership.not_eligible"
+    next_step = "Register, join the DA service in StakeManager, then join here."
+
+
+class NoSuchSigner(Rejected):
+    """The table has no such quorum, signer, slot or row."""
+
+    code = "da.table.no_such_signer"
+
+
+class EquivocationUnproven(Rejected):
+    """The evidence does not show two digests signed by one operator's key."""
+
+    code = "da.evidence.unproven"
+    next_step = "Send two attestations of one blob and seed with both signatures of one key."
+
+
+SIGNERS: Final[Mapping[str, type[ApogeeError]]] = {
+    "membership: already a member": MembershipConflict,
+    "membership: not a member": MembershipConflict,
+    "membership: full": MembershipConflict,
+    "da_signers: not an operator": NotEligible,
+    "da_signers: no DA stake": NotEligible,
+    "da_signers: no endpoint": NotEligible,
+    "da_signers: has DA stake": MembershipConflict,
+    "da_signers: not this epoch": DrawInvalid,
+    "da_signers: empty page": DrawInvalid,
+    "da_signers: page too long": DrawInvalid,
+    "table_draw: no weight": DrawInvalid,
+    "table_draw: not the next page": DrawInvalid,
+    "table_draw: other total weight": DrawInvalid,
+    "table_draw: ranks not rising": DrawInvalid,
+    "table_draw: total weight too low": DrawInvalid,
+    "table_draw: total weight too high": DrawInvalid,
+    "epoch_tables: already drawn": EpochDrawn,
+    "epoch_tables: not drawn": EpochNotDrawn,
+    "da_signers: no such row": NoSuchSigner,
+    "da_signers: no such quorum": NoSuchSigner,
+    "quorum_table: no such signer": NoSuchSigner,
+    "quorum_table: no such slot": NoSuchSigner,
+    "da_signers: cut absent list": CertificateInvalid,
+    "da_signers: absent not rising": CertificateInvalid,
+    "quorum_table: not that signer": CertificateInvalid,
+}
+ENTRANCE: Final[Mapping[str, type[ApogeeError]]] = {
+    **SIGNERS,
+    "blob_records: already paid": AlreadyPaid,
+    "blob_records: not paid": NotPaid,
+    "da_entrance: too late": CertificateLate,
+    "da_entrance: too early": RefundEarly,
+    "da_entrance: no block hash": SeedNotReady,
+    "da_entrance: too few slices": CertificateInvalid,
+    "da_entrance: wrong signature": CertificateInvalid,
+    "da_entrance: paused": PaymentsPaused,
+    "da_entrance: not the payer": PaymentInvalid,
+    "da_entrance: wrong columns": PaymentInvalid,
+    "da_entrance: wrong commitment": PaymentInvalid,
+    "da_entrance: fee too low": PaymentInvalid,
+    "da_entrance: no such disperser": DisperserInvalid,
+    "da_entrance: disperser unstaked": DisperserInvalid,
+    "da_entrance: not authorised": DisperserInvalid,
+    "fee_ledger: nothing to withdraw": NothingToWithdraw,
+    "fee_ledger: no receiver": NothingToWithdraw,
+    "blob_terms: empty payload": FeeInvalid,
+    "blob_terms: payload too large": FeeInvalid,
+    "blob_terms: no retention": FeeInvalid,
+    "blob_terms: retention too long": FeeInvalid,
+    "blob_terms: price out of range": TermsInvalid,
+    "blob_terms: confirm > N": TermsInvalid,
+    "blob_terms: confirm < 2/3 N": TermsInvalid,
+    "blob_terms: confirm - safety < K": TermsInvalid,
+    "blob_terms: unbonding too short": TermsInvalid,
+}
+CHALLENGES: Final[Mapping[str, type[ApogeeError]]] = {
+    "da_challenges: unknown offence": EquivocationUnproven,
+    "da_challenges: nobody's key": EquivocationUnproven,
+    "equivocation: wrong length": EquivocationUnproven,
+    "equivocation: same digest": EquivocationUnproven,
+    "equivocation: wrong signature": EquivocationUnproven,
+}
