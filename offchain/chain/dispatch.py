@@ -4,6 +4,7 @@ A nonce is given and the signed bytes are on disk before any byte leaves the pro
 comes after a crash sends the same bytes again.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -98,14 +99,16 @@ class Dispatcher:
                 for entry, error in pairs
                 if error is not None and not isinstance(error, FeeTooLow)
             ]
+            if not cheap:
+                break
             waiting = self.replace([entry for entry, _ in cheap], self._chain.fees())
             raised = {entry.id for entry in waiting}
             refused += [(entry, error) for entry, error in cheap if entry.id not in raised]
         return refused
 
     def handed_over_at(self, entry: Entry) -> float:
-        """When this process last handed it over; 0 when it has not."""
-        return self._handed_over.get(entry.id, 0.0)
+        """When this process last handed it over; minus infinity when it has not."""
+        return self._handed_over.get(entry.id, -math.inf)
 
     def forget(self, entries: Iterable[Entry]) -> None:
         """These need no more handing over."""

@@ -29,6 +29,7 @@ Corrupt
   DeploymentMismatch   chain.deployment.mismatch   file and chain disagree
   ReorgTooDeep         chain.events.reorg_too_deep the chain left what the cursor remembers
   OutboxCorrupt        chain.outbox.corrupt        the file contradicts itself
+  CursorBroken         chain.events.cursor         the cursor's file cannot be read or written
 
 Source: docs/decisions/0004-transaction-outbox.md.
 """
@@ -205,3 +206,10 @@ class OutboxCorrupt(Corrupt):
 
     code = "chain.outbox.corrupt"
     next_step = "Restore the file; never edit it by hand."
+
+
+class CursorBroken(Corrupt):
+    """The cursor's file cannot be read or written."""
+
+    code = "chain.events.cursor"
+    next_step = "Check disk and rights; a removed cursor is rebuilt from the deployment's block."

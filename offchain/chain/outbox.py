@@ -107,10 +107,20 @@ class Outbox:
         condition = "is_final = 0 AND state = 'sent' AND nonce >= ? AND nonce < ? ORDER BY nonce"
         return self._entries(condition, (first, below))
 
-    def included(self) -> list[Entry]:
-        """In a block that is not deep yet, oldest first."""
-        condition = "is_final = 0 AND state IN ('mined', 'reverted') ORDER BY block_number, nonce"
-        return self._entries(condition, ())
+    def included_blocks(self) -> list[tuple[int, BlockHash]]:
+        """The blocks, not deep yet, that hold entries: number and hash, oldest first."""
+        with _storage_errors():
+            rows = self._database.execute(
+                "SELECT DISTINCT block_number, block_hash FROM entries WHERE account = ? "
+                "AND is_final = 0 AND state IN ('mined', 'reverted') ORDER BY block_number",
+                (self._account,),
+            ).fetchall()
+        return [(number, BlockHash(block_hash)) for number, block_hash in rows]
+
+    def included_in(self, block_hash: BlockHash) -> list[Entry]:
+        """What was mined in one block and is not final, by nonce."""
+        condition = "is_final = 0 AND state IN ('mined', 'reverted') AND block_hash = ?"
+        return self._entries(f"{condition} ORDER BY nonce", (block_hash,))
 
     def highest_nonce(self) -> int | None:
         """The highest nonce in flight, or None."""
@@ -183,14 +193,20 @@ class Outbox:
                 [(State.SENT.value, entry_id) for entry_id in entry_ids],
             )
 
-    def finish(self, entry_ids: Iterable[int]) -> None:
-        """Deep enough: keep key, digest and outcome, drop what nobody needs again."""
+    def finish(self, last_block: int) -> None:
+        """Settle what was mined up to a block: keep key, digest and outcome, drop the bytes."""
+        wanted = (
+            "account = ? AND is_final = 0 AND state IN ('mined', 'reverted') AND block_number <= ?"
+        )
+        values = (self._account, last_block)
         with self._transaction() as database:
-            for entry_id in entry_ids:
-                database.execute(
-                    "UPDATE entries SET is_final = 1, data = x'' WHERE id = ?", (entry_id,)
-                )
-                database.execute("DELETE FROM attempts WHERE entry = ?", (entry_id,))
+            # The condition is a constant of this function.
+            entries = f"SELECT id FROM entries WHERE {wanted}"  # noqa: S608
+            database.execute(f"DELETE FROM attempts WHERE entry IN ({entries})", values)  # noqa: S608
+            database.execute(
+                f"UPDATE entries SET is_final = 1, data = x'' WHERE {wanted}",  # noqa: S608
+                values,
+            )
 
     def refuse(self, entry_id: int, reason: str) -> None:
         """An intent that the contract refuses now: final, without a transaction."""

@@ -16,6 +16,7 @@ from offchain.chain.clock import Clock, SystemClock
 from offchain.chain.dispatch import Dispatcher, SenderPolicy
 from offchain.chain.errors import (
     CallReverted,
+    FeeTooLow,
     InsufficientFunds,
     KeyReused,
     NonceTaken,
@@ -31,7 +32,7 @@ from offchain.chain.outbox_model import Entry, Intent, State
 from offchain.chain.ports import Chain, Signer
 from offchain.chain.reverts import error_for, typed_error
 from offchain.chain.upkeep import Upkeep
-from offchain.core.errors import Conflict, Unavailable
+from offchain.core.errors import Unavailable
 from offchain.core.units import BPS, BlockNumber
 
 MAX_PIPELINED = 500  # effects recorded, signed and handed over together
@@ -177,9 +178,13 @@ class TransactionSender:
 
     def _send_group(self, calls: Sequence[tuple[str, TypedCall]]) -> list[TxHandle]:
         known = {key: self._known(key, call) for key, call in calls}
+        wanted = dict(calls)
+        for key, call in calls:
+            if call.digest() != wanted[key].digest():
+                raise KeyReused(key=key, contract=call.contract, function=call.function)
         fresh = [
             (key, call)
-            for key, call in dict(calls).items()
+            for key, call in wanted.items()
             if (entry := known[key]) is None or self._is_open_again(entry)
         ]
         if fresh:
@@ -225,11 +230,8 @@ class TransactionSender:
                 self._dispatcher.withdraw(entry)
         for _, error in refused:
             # An overloaded node, a busy nonce, a low offer: later rounds deal with these.
-            if isinstance(error, Unavailable | NonceTaken):
-                continue
-            if isinstance(error, Conflict) and not isinstance(error, InsufficientFunds):
-                continue
-            raise error
+            if not isinstance(error, Unavailable | NonceTaken | FeeTooLow):
+                raise error
 
     def _estimate(self, calls: Sequence[TypedCall]) -> list[int]:
         asked = [call for call in calls if call.gas_hint is None]

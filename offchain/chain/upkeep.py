@@ -11,6 +11,7 @@ deep enough                                       final
 """
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 # A node may show a block before its receipts; only what is missing this often is missing.
 MISSING_ROUNDS: Final = 3
+HEAD_ROUNDS: Final = 3
 MAX_FILLERS: Final = 64
 MAX_RECEIPTS_KEPT: Final = 20_000
 OUT_OF_GAS: Final = "out of gas"
@@ -56,19 +58,30 @@ class Upkeep:
         self._clock = clock
         self._missing: dict[int, int] = {}
         self._gap_rounds = 0
+        self._repeat_due = -math.inf
         self._checked_head: BlockHash | None = None
         self.receipts: dict[bytes, Receipt] = {}
 
     def run(self) -> Block:
         """One round; the head it looked at."""
+        for _ in range(HEAD_ROUNDS):
+            try:
+                return self._run_once()
+            except BlockUnknown:
+                log.info("head_replaced")
+        return self._run_once()
+
+    def _run_once(self) -> Block:
         head = self._chain.block()
         used = self._chain.nonce(self._account, at=head.hash)
-        if head.hash != self._checked_head:
+        is_new = head.hash != self._checked_head
+        if is_new:
             self._recheck_included(head)
         self._collect(head, used)
         self._repeat(used, head)
         self._finish_intents()
-        self._settle(head)
+        if is_new:
+            self._outbox.finish(head.number - self._policy.finality_blocks)
         self._checked_head = head.hash
         return head
 
@@ -76,16 +89,12 @@ class Upkeep:
 
     def _recheck_included(self, head: Block) -> None:
         """Entries whose block left the chain are sent again."""
-        standing: dict[bytes, bool] = {}
-        lost: list[Entry] = []
-        for entry in self._outbox.included():
-            where = entry.inclusion
-            if where is None:
-                continue
-            if where.block_hash not in standing:
-                standing[where.block_hash] = self._stands(where, head)
-            if not standing[where.block_hash]:
-                lost.append(entry)
+        lost = [
+            entry
+            for number, block_hash in self._outbox.included_blocks()
+            if not self._stands(number, block_hash, head)
+            for entry in self._outbox.included_in(block_hash)
+        ]
         if not lost:
             return
         log.warning("transactions_unmined", extra={"count": len(lost), "head": head.number})
@@ -96,11 +105,11 @@ class Upkeep:
         # The node forgot the bytes with the block, or has them: either way it takes them.
         self._dispatcher.hand_over(self._reread(lost))
 
-    def _stands(self, where: Inclusion, head: Block) -> bool:
-        if where.block_number > head.number:
+    def _stands(self, number: int, block_hash: BlockHash, head: Block) -> bool:
+        if number > head.number:
             return False
         try:
-            return self._chain.block(BlockNumber(where.block_number)).hash == where.block_hash
+            return self._chain.block(BlockNumber(number)).hash == block_hash
         except BlockUnknown:
             return False
 
@@ -108,6 +117,7 @@ class Upkeep:
         """Look for receipts of everything whose nonce is used."""
         entries = self._outbox.sent(below=used)
         if not entries:
+            self._missing = {}
             return
         hashes = [(entry, attempt.hash) for entry in entries for attempt in entry.attempts]
         answers = self._chain.receipts([wanted for _, wanted in hashes])
@@ -170,11 +180,14 @@ class Upkeep:
 
     def _repeat(self, used: int, head: Block) -> None:
         """Hand over again what may be lost, for more what is stuck; fill a gap below it."""
+        now = self._clock.now()
+        if now < self._repeat_due:
+            return
+        self._repeat_due = now + self._policy.rebroadcast_seconds / 4
         entries = self._outbox.sent(first=used)
         if not entries:
             self._gap_rounds = 0
             return
-        now = self._clock.now()
         stuck = [one for one in entries if self._is_stuck(one, head, now)]
         if stuck:
             replaced = self._dispatcher.replace(stuck, self._chain.fees())
@@ -224,14 +237,6 @@ class Upkeep:
         if allowed:
             signed = self._dispatcher.sign(allowed, self._chain.fees())
             self._dispatcher.hand_over(signed)
-
-    def _settle(self, head: Block) -> None:
-        deep = head.number - self._policy.finality_blocks
-        self._outbox.finish(
-            entry.id
-            for entry in self._outbox.included()
-            if entry.inclusion is not None and entry.inclusion.block_number <= deep
-        )
 
     def _reread(self, entries: Iterable[Entry]) -> list[Entry]:
         read = (self._outbox.get(entry.id) for entry in entries)
