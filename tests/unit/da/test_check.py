@@ -11,6 +11,7 @@ from offchain.core.layout import K, N
 from offchain.core.wire import Header, Row, parse_rows
 from offchain.da.check import (
     CheckedHeader,
+    _commitments_hold,
     check_header,
     check_headers,
     check_rows,
@@ -265,6 +266,19 @@ def test_check_headers__two_faults_that_cancel_in_a_plain_sum__both_refused(blob
     verdicts = check_headers(swapped, engine)
 
     assert [type(verdict) for verdict in verdicts] == [CommitmentMismatch] * 2
+
+
+def test_inv_da_5__batch_equation__holds_for_good_headers_and_only_by_its_weights(blob, engine):
+    other = encode(a_payload(seed=3), engine).header
+    good = [blob.header, other]
+    swapped = [
+        changed(blob.header, commitment=other.commitment),
+        changed(other, commitment=blob.header.commitment),
+    ]
+
+    assert _commitments_hold(good, 7, engine)
+    assert not _commitments_hold(swapped, 7, engine)
+    assert _commitments_hold(swapped, 1, engine), "equal weights would let the swap through"
 
 
 def test_check_headers__none__nothing(engine):
