@@ -15,7 +15,7 @@ from typing import Final
 from offchain.core.bls import PublicKey, SecretKey, Signature, aggregate_signatures
 from offchain.core.errors import Conflict, InvalidInput
 from offchain.core.hashing import TAG_BEACON, TAG_BEACON_OUT, keccak
-from offchain.staking.tree import Cover, StakeTree, draw_point
+from offchain.staking.tree import Cover, Leaf, Path, StakeTree, draw_point
 
 SEATS: Final = 32
 STRONG_SEATS: Final = 16
@@ -38,6 +38,17 @@ class BeaconId:
 
     def words(self) -> tuple[bytes, bytes]:
         return self.chain_id.to_bytes(32, "big"), self.address.rjust(32, b"\0")
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """What one call of `convict_absent` carries: whose seat stayed empty."""
+
+    epoch: int
+    stratum: int
+    tree_seat: int
+    leaf: Leaf
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,16 @@ def build_contribution(
         keys=tuple(keys[leaf.operator_id].eip2537() for leaf in cover.opened),
         bitmap=bitmap,
     )
+
+
+def absences(tree: StakeTree, seed: bytes, *, epoch: int, bitmap: int) -> list[Absence]:
+    """Every seat of `epoch` that is missing in the bitmap of its contributions."""
+    return [
+        Absence(epoch, stratum, seat, tree.leaves[seat], tree.path(seat))
+        for seat, bits in sorted(seats_of(tree, seed).items())
+        for stratum in range(SEATS)
+        if (bits & ~bitmap) >> stratum & 1
+    ]
 
 
 def sign_for(secret: SecretKey, beacon: BeaconId, epoch: int, prior: bytes) -> Signature:

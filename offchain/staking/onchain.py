@@ -1,16 +1,205 @@
 """Clients of the staking contracts: reads at a named block, typed calls for the sender.
 
-Source: contracts/interfaces/ISlashingCourt.vyi, contracts/interfaces/IRandomBeacon.vyi.
+Amounts are wei, times seconds of chain time, keys and signatures in EIP-2537 form.
+Source: contracts/interfaces/ (IOperatorRegistry, IStakeManager, IStakeView, ISlashingCourt,
+IRandomBeacon).
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from offchain.chain.contract import ContractClient
-from offchain.chain.model import Address, BlockRef, TypedCall
+from offchain.chain.model import Address, BlockRef, Log, TypedCall
+from offchain.core.errors import ApogeeError
 from offchain.staking.beacon import Absence, Contribution
 from offchain.staking.court import CaseState, Rule
 from offchain.staking.court_errors import COURT_REVERTS
 from offchain.staking.errors import REVERTS
+from offchain.staking.events import ExitRequested
+from offchain.staking.model import Clock, Operator, OperatorId, PoolId, PoolState, Ticket, TicketId
+
+
+class OperatorRegistryClient(ContractClient):
+    """Who the operators are, their keys and the tree of their weights."""
+
+    contract = "OperatorRegistry"
+    reverts: ClassVar[Mapping[str, type[ApogeeError]]] = REVERTS
+
+    def clock(self, *, at: BlockRef) -> Clock:
+        return self._read(Clock, "clock", at=at)
+
+    def operator_count(self, *, at: BlockRef) -> int:
+        return self._read(int, "operator_count", at=at)
+
+    def operator(self, operator_id: int, *, at: BlockRef) -> Operator:
+        return self._read(Operator, "operator", operator_id, at=at)
+
+    def operator_of(self, account: bytes, *, at: BlockRef) -> OperatorId:
+        """Whose owner or signer this is; 0 for nobody."""
+        return OperatorId(self._read(int, "operator_of", account, at=at))
+
+    def possession_digest(self, owner: bytes, key: bytes, *, at: BlockRef) -> bytes:
+        """What a proof of possession signs."""
+        return self._read(bytes, "possession_digest", owner, key, at=at)
+
+    def seat_of(self, pool: int, *, at: BlockRef) -> int:
+        """Seat + 1; 0 for none."""
+        return self._read(int, "seat_of", pool, at=at)
+
+    def root_at(self, service: int, epoch: int, *, at: BlockRef) -> bytes:
+        return self._read(bytes, "root_at", service, epoch, at=at)
+
+    def aggregate_key(self, service: int, *, at: BlockRef) -> bytes:
+        """Sum of the members' keys as of the next epoch."""
+        return self._read(bytes, "aggregate_key", service, at=at)
+
+    def register(self, key: bytes, proof: bytes) -> TypedCall:
+        return self._build("register", key, proof)
+
+    def rotate_key(self, key: bytes, proof: bytes) -> TypedCall:
+        return self._build("rotate_key", key, proof)
+
+    def offer_signer(self, signer: bytes) -> TypedCall:
+        return self._build("offer_signer", signer)
+
+    def accept_signer(self, operator_id: int) -> TypedCall:
+        return self._build("accept_signer", operator_id)
+
+
+class StakeManagerClient(ContractClient):
+    """The ledger of stake; services read weights here."""
+
+    contract = "StakeManager"
+    reverts: ClassVar[Mapping[str, type[ApogeeError]]] = REVERTS
+
+    def current_epoch(self, *, at: BlockRef) -> int:
+        return self._read(int, "current_epoch", at=at)
+
+    def epoch_start(self, epoch: int, *, at: BlockRef) -> int:
+        return self._read(int, "epoch_start", epoch, at=at)
+
+    def epoch_cutoff(self, epoch: int, *, at: BlockRef) -> int:
+        return self._read(int, "epoch_cutoff", epoch, at=at)
+
+    def epoch_length(self, *, at: BlockRef) -> int:
+        return self._read(int, "epoch_length", at=at)
+
+    def unbonding_seconds(self, service: int, *, at: BlockRef) -> int:
+        return self._read(int, "unbonding_seconds", service, at=at)
+
+    def operator(self, operator_id: int, *, at: BlockRef) -> Operator:
+        return self._read(Operator, "operator", operator_id, at=at)
+
+    def operator_of(self, account: bytes, *, at: BlockRef) -> OperatorId:
+        """Whose owner or signer this is; 0 for nobody."""
+        return OperatorId(self._read(int, "operator_of", account, at=at))
+
+    def operator_of_key(self, key_hash: bytes, *, at: BlockRef) -> OperatorId:
+        return OperatorId(self._read(int, "operator_of_key", key_hash, at=at))
+
+    def key_of(self, operator_id: int, *, at: BlockRef) -> bytes:
+        return self._read(bytes, "key_of", operator_id, at=at)
+
+    def key_at(self, operator_id: int, epoch: int, *, at: BlockRef) -> bytes:
+        return self._read(bytes, "key_at", operator_id, epoch, at=at)
+
+    def is_member(self, pool: int, *, at: BlockRef) -> bool:
+        return self._read(bool, "is_member", pool, at=at)
+
+    def stake_at(self, pool: int, epoch: int, *, at: BlockRef) -> int:
+        return self._read(int, "stake_at", pool, epoch, at=at)
+
+    def weight_at(self, pool: int, epoch: int, *, at: BlockRef) -> int:
+        return self._read(int, "weight_at", pool, epoch, at=at)
+
+    def weights_at(self, pools: Sequence[int], epoch: int, *, at: BlockRef) -> list[int]:
+        """Weights of many pools in one round trip."""
+        return self._read_many(int, "weight_at", [(pool, epoch) for pool in pools], at=at)
+
+    def total_weight_at(self, service: int, epoch: int, *, at: BlockRef) -> int:
+        return self._read(int, "total_weight_at", service, epoch, at=at)
+
+    def total_stake_at(self, service: int, epoch: int, *, at: BlockRef) -> int:
+        return self._read(int, "total_stake_at", service, epoch, at=at)
+
+    def total_stake(self, *, at: BlockRef) -> int:
+        return self._read(int, "total_stake", at=at)
+
+    def tree_root_at(self, service: int, epoch: int, *, at: BlockRef) -> bytes:
+        return self._read(bytes, "tree_root_at", service, epoch, at=at)
+
+    def snapshot(self, epoch: int, *, at: BlockRef) -> bytes:
+        return self._read(bytes, "snapshot", epoch, at=at)
+
+    def exposed(self, pool: int, epoch: int, *, at: BlockRef) -> int:
+        return self._read(int, "exposed", pool, epoch, at=at)
+
+    def slashed_at(self, pool: int, epoch: int, *, at: BlockRef) -> int:
+        return self._read(int, "slashed_at", pool, epoch, at=at)
+
+    def pool_state(self, pool: int, *, at: BlockRef) -> PoolState:
+        return self._read(PoolState, "pool_state", pool, at=at)
+
+    def shares_of(self, account: bytes, pool: int, *, at: BlockRef) -> tuple[int, int]:
+        """Shares and the generation they belong to."""
+        return self._read(tuple[int, int], "shares_of", account, pool, at=at)
+
+    def ticket(self, ticket_id: int, *, at: BlockRef) -> Ticket:
+        return self._read(Ticket, "ticket", ticket_id, at=at)
+
+    def matures_at(self, ticket_id: int, *, at: BlockRef) -> int:
+        return self._read(int, "matures_at", ticket_id, at=at)
+
+    def claimable(self, account: bytes, pool: int, *, at: BlockRef) -> int:
+        return self._read(int, "claimable", account, pool, at=at)
+
+    def votes_at(self, account: bytes, pool: int, time: int, *, at: BlockRef) -> int:
+        return self._read(int, "votes_at", account, pool, time, at=at)
+
+    def exit_tickets(self, logs: Iterable[Log]) -> list[TicketId]:
+        """The tickets that a transaction opened."""
+        return [TicketId(event.ticket) for event in self.events_in(ExitRequested, logs)]
+
+    def join(self, service: int, commission_bps: int, *, stake_wei: int) -> TypedCall:
+        return self._build("join", service, commission_bps, value_wei=stake_wei)
+
+    def deposit(self, service: int, *, amount_wei: int) -> TypedCall:
+        return self._build("deposit", service, value_wei=amount_wei)
+
+    def exit_own(self, service: int, amount_wei: int) -> TypedCall:
+        return self._build("exit_own", service, amount_wei)
+
+    def leave(self, service: int) -> TypedCall:
+        return self._build("leave", service)
+
+    def unjail(self, service: int) -> TypedCall:
+        return self._build("unjail", service)
+
+    def set_commission(self, service: int, commission_bps: int) -> TypedCall:
+        return self._build("set_commission", service, commission_bps)
+
+    def delegate(self, pool: int, min_shares: int, *, amount_wei: int) -> TypedCall:
+        return self._build("delegate", pool, min_shares, value_wei=amount_wei)
+
+    def request_exit(self, pool: int, shares: int, then: PoolId | int = 0) -> TypedCall:
+        """Turn shares into a ticket; `then` names a pool for `redelegate`, 0 for none."""
+        return self._build("request_exit", pool, shares, then)
+
+    def withdraw(self, ticket_id: int, to: bytes) -> TypedCall:
+        return self._build("withdraw", ticket_id, to)
+
+    def redelegate(self, ticket_id: int) -> TypedCall:
+        return self._build("redelegate", ticket_id)
+
+    def force_exit(self, pool: int) -> TypedCall:
+        return self._build("force_exit", pool)
+
+    def reward(self, pool: int, *, amount_wei: int) -> TypedCall:
+        return self._build("reward", pool, value_wei=amount_wei)
+
+    def claim(self, pool: int, to: bytes) -> TypedCall:
+        return self._build("claim", pool, to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +223,7 @@ class SlashingCourtClient(ContractClient):
     """Evidence becomes a slash."""
 
     contract = "SlashingCourt"
-    reverts = {**REVERTS, **COURT_REVERTS}
+    reverts: ClassVar[Mapping[str, type[ApogeeError]]] = {**REVERTS, **COURT_REVERTS}
 
     def case_of(self, offence_id: bytes, *, at: BlockRef) -> CaseRecord:
         return self._read(CaseRecord, "case_of", offence_id, at=at)
@@ -91,7 +280,7 @@ class RandomBeaconClient(ContractClient):
     """Entropy of an epoch."""
 
     contract = "RandomBeacon"
-    reverts = {**REVERTS, **COURT_REVERTS}
+    reverts: ClassVar[Mapping[str, type[ApogeeError]]] = {**REVERTS, **COURT_REVERTS}
 
     def randomness(self, epoch: int, *, at: BlockRef) -> bytes:
         return self._read(bytes, "randomness", epoch, at=at)
