@@ -99,6 +99,16 @@ def setup_path() -> Path:
     raise SetupMissing(packages=", ".join(package for package, _ in _SETUP_FILES))
 
 
+def prepare(*, use_ifma: bool = False) -> None:
+    """Do now what the first commitment would do: read the setup, compile and prove the fast sum.
+
+    Raises: SetupMissing, SetupCorrupt, EngineMismatch.
+    """
+    load_setup()
+    if use_ifma:
+        _fast_sum()
+
+
 def commit_point(coefficients: Elements, *, use_ifma: bool = False) -> G1Point:
     """The commitment to a polynomial given by its K coefficients, lowest first, (K, 32).
 

@@ -73,7 +73,8 @@ class KernelEngine:
         out = np.empty((self._geometry.data_rows, *rows.shape[1:]), np.uint8)
         out[pattern.present] = rows[pattern.present_order]
         if len(pattern.missing):
-            ordered = np.ascontiguousarray(rows[pattern.order])
+            in_order = bool((np.diff(pattern.order) > 0).all())
+            ordered = np.ascontiguousarray(rows if in_order else rows[pattern.order])
             arrays = pattern.arrays
             _spread(
                 lambda span: transforms.decode_columns(self._form, ordered, out, arrays, span),

@@ -151,3 +151,13 @@ def test_parse_setup__one_point_changed__refused():
 def test_parse_setup__not_a_setup__refused():
     with pytest.raises(kzg.SetupCorrupt):
         kzg.parse_setup("4096 many points")
+
+
+@pytest.mark.parametrize("use_ifma", [False, pytest.param(True, marks=needs_ifma)])
+def test_prepare__before_the_first_commitment__leaves_the_same_result(use_ifma):
+    coefficients = some_elements(K, 1, seed=4)[:, 0]
+    expected = kzg.commit(coefficients)
+
+    kzg.prepare(use_ifma=use_ifma)
+
+    assert expected == kzg.commit(coefficients, use_ifma=use_ifma)
