@@ -33,7 +33,12 @@ class ContractClient:
     def __init__(self, deployments: Deployments, reader: ChainReader) -> None:
         self.address: Address = deployments.address_of(self.contract)
         self._reader = reader
-        self._abi: ContractAbi = artifact(self.contract).abi
+        self._abi = self.interface()
+
+    @classmethod
+    def interface(cls) -> ContractAbi:
+        """The generated ABI of `contract`."""
+        return artifact(cls.contract).abi
 
     # Events
 

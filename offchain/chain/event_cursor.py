@@ -88,6 +88,10 @@ class EventCursor:
             ).fetchall()
         return [(BlockNumber(number), BlockHash(block_hash)) for number, block_hash in rows]
 
+    def hash_of(self, number: int) -> BlockHash | None:
+        """The remembered hash of one block."""
+        return dict(self.blocks()).get(BlockNumber(number))
+
     def logs_from(self, number: int) -> list[Log]:
         """Remembered logs of this block and later ones, newest first, marked as removed."""
         with _storage_errors():

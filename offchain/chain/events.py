@@ -147,32 +147,32 @@ class EventSource:
         upto = head if end == head.number else self._reader.block(BlockNumber(end))
         remembered_from = max(first, head.number - self._confirmations - self._memory_blocks + 1)
         marks = self._marks(first, remembered_from, upto)
-        hashes = dict(marks)
+        hashes = {one.number: one.hash for one in marks}
         for one in logs:
             if hashes.get(one.block_number, one.block_hash) != one.block_hash:
                 raise _ChainMoved
+        before = self._cursor.hash_of(marks[0].number - 1)
+        is_joined = before in {None, marks[0].parent_hash}
+        if marks[0].number == first and not is_joined:
+            raise _ChainMoved
         # The range is only worth something if it belongs to one chain from end to end.
         if self._reader.block(upto.number).hash != upto.hash:
             raise _ChainMoved
         step = Advance(
             keep_below=first,
-            blocks=marks,
+            blocks=tuple((one.number, one.hash) for one in marks),
             logs=tuple(one for one in logs if one.block_number >= remembered_from),
             next_block=end + 1,
             forget_below=head.number - self._confirmations - self._memory_blocks,
         )
         return EventBatch(removed, tuple(logs), upto, step)
 
-    def _marks(
-        self, first: int, remembered_from: int, upto: Block
-    ) -> tuple[tuple[BlockNumber, BlockHash], ...]:
-        """Number and hash of the blocks to remember; each is the parent of the next."""
-        marks = [(upto.number, upto.hash)]
-        block = upto
-        while block.number > max(first, remembered_from):
-            block = self._reader.block(block.parent_hash)
-            marks.append((block.number, block.hash))
-        return tuple(reversed(marks))
+    def _marks(self, first: int, remembered_from: int, upto: Block) -> list[Block]:
+        """The blocks to remember, oldest first; each is the parent of the next."""
+        marks = [upto]
+        while marks[-1].number > max(first, remembered_from):
+            marks.append(self._reader.block(marks[-1].parent_hash))
+        return marks[::-1]
 
     def _logs_from(self, first: int, last: int) -> tuple[int, list[Log]]:
         """Logs of as many blocks as the node answers at once, and the last of them."""
