@@ -113,7 +113,13 @@ class NodeStore(BaseDB):
         self._pending.clear()
 
     def discard_pending(self) -> None:
+        """Forget the nodes of a block that is not going to be written."""
         self._pending.clear()
+
+    def forget_unwritten(self) -> None:
+        """After a failed write the cache may hold nodes that the file has not."""
+        self._pending.clear()
+        self._cache.clear()
 
     def _remember(self, key: bytes, value: bytes) -> None:
         self._cache[key] = value
@@ -376,8 +382,9 @@ class _Transaction:
         if kind is None:
             self._connection.execute("COMMIT")
         else:
-            self._connection.execute("ROLLBACK")
-            self._nodes.discard_pending()
+            if self._connection.in_transaction:  # SQLite ends it itself when the disk is full
+                self._connection.execute("ROLLBACK")
+            self._nodes.forget_unwritten()
 
 
 def _marks(values: tuple[bytes, ...]) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from eth.exceptions import PyEVMError
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
@@ -19,6 +20,7 @@ REPLACEMENT_BUMP_PERCENT: Final = 10
 
 # What py-evm's decoders let escape on bytes that are no transaction.
 _MALFORMED: Final = (
+    PyEVMError,
     RLPException,
     ValidationError,
     ValueError,
@@ -101,8 +103,11 @@ def parse_transaction(raw: bytes, chain_id: int) -> Transaction:
         inner = PragueTransactionBuilder.decode(raw)
         transaction_hash = bytes(inner.hash)
         signed_for = inner.chain_id
+        is_canonical = inner.copy().encode() == raw  # a copy, as encodings are cached
     except _MALFORMED as error:
         raise BadParameters("rlp: the bytes are no transaction of a known type") from error
+    if not is_canonical:  # py-evm reads an empty list as the number zero, for one
+        raise BadParameters("rlp: the encoding is not canonical")
     if signed_for is not None and signed_for != chain_id:
         raise Refused(f"invalid chain id for signer: have {signed_for} want {chain_id}")
     try:
