@@ -20,6 +20,7 @@ from typing import Final
 
 from offchain.core.bls import Signature
 from offchain.core.erasure import ErasureEngine
+from offchain.core.kzg import load_setup
 from offchain.core.layout import COSET_DEPTH, Shape
 from offchain.core.wire import HEADER_BYTES, Header, parse_rows
 from offchain.da.authenticate import SignedRequest, request_digest, require_sender
@@ -97,7 +98,11 @@ class AcceptRows:
         self._busy: set[bytes] = set()
 
     async def restore(self) -> None:
-        """Count what earlier runs decided and did not see confirmed against its payers."""
+        """Count what earlier runs decided and did not see confirmed against its payers.
+
+        The trusted setup is read here, so that no sender waits for it.
+        """
+        await asyncio.to_thread(load_setup)
         for decision in await self._parts.journal.decisions():
             self.count(decision.blob_id, decision.payer, decision.reserved_bytes)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from offchain.core.bls import InvalidPoint, Signature, aggregate_signatures, verify
 from offchain.da.duties import Duties, Duty
-from offchain.da.model import AbsentSigner, Certificate
+from offchain.da.model import Certificate
 from offchain.da.refusals import AnswerInvalid, NotEnoughSignatures
 
 
@@ -30,7 +30,7 @@ def certificate_of(duties: Duties, signatures: Mapping[int, Signature]) -> Certi
     if signed < duties.confirm_slices:
         raise NotEnoughSignatures(slices=signed, needed=duties.confirm_slices)
     absent = tuple(
-        AbsentSigner(duty.index, duty.key)
+        duty.absent()
         for duty in sorted(duties.members, key=lambda duty: duty.index)
         if duty.operator not in signatures
     )

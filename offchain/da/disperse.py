@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from offchain.core.erasure import ErasureEngine
-from offchain.core.errors import Rejected
+from offchain.core.errors import Conflict, Rejected, Unavailable
 from offchain.da.aggregate import certificate_of
 from offchain.da.deliver import DeliverRows, Delivery, Parcel
 from offchain.da.dispersals import DispersalJournal, DispersalRecord, Stage
@@ -24,6 +24,7 @@ from offchain.da.errors import Bottom
 from offchain.da.model import BlobState, attestation_digest
 from offchain.da.ports import BlobLedger, BlobTill, Settlement
 from offchain.da.refusals import BlobNotPaid, BlobUnknown, NotEnoughSignatures
+from offchain.da.reverts import AlreadyPaid
 
 log = logging.getLogger(__name__)
 
@@ -167,9 +168,7 @@ class DisperseBlob:
         while True:
             view = await self._view(record.blob_id)
             if view is None:
-                paid = await asyncio.to_thread(self._parts.till.pay, record.terms)
-                outcome = replace(outcome, paid=paid)
-                await self._advance(record.blob_id, Stage.PAID)
+                outcome = await self._pay(record, outcome)
                 continue
             match view.record.state:
                 case BlobState.CONFIRMED:
@@ -192,6 +191,16 @@ class DisperseBlob:
                     raise Bottom(blob_id=record.blob_id.hex())
                 case BlobState.NONE:
                     raise BlobUnknown(blob_id=record.blob_id.hex())
+
+    async def _pay(self, record: DispersalRecord, outcome: Dispersed) -> Dispersed:
+        """Pay once; that it was paid in the meantime, by an earlier run, is as good."""
+        try:
+            paid = await asyncio.to_thread(self._parts.till.pay, record.terms)
+        except AlreadyPaid:
+            await asyncio.sleep(self._rules.poll_seconds)
+            return outcome
+        await self._advance(record.blob_id, Stage.PAID)
+        return replace(outcome, paid=paid)
 
     async def _certify(
         self, view: BlobView, encoded: EncodedBlob, outcome: Dispersed, *, is_resumed: bool
@@ -225,9 +234,13 @@ class DisperseBlob:
         await self._advance(blob_id, Stage.ATTESTED)
         try:
             confirmed = await asyncio.to_thread(self._parts.till.confirm, record.terms, certificate)
-        except Rejected:
+        except (Rejected, Conflict):
             if await self._is_as_before(view):
                 raise
+            return outcome
+        except Unavailable as error:
+            log.warning("certificate_not_mined", extra={"code": error.code})
+            await asyncio.sleep(self._rules.again_seconds)
             return outcome
         return replace(
             outcome,

@@ -4,6 +4,7 @@ A `BlobView` is everything a node, a disperser or a reader needs to judge one bl
 block, so that no decision mixes two states of the chain. Source: docs/protocol/da.md#assignment.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from offchain.core.bls import PublicKey
@@ -11,7 +12,8 @@ from offchain.core.hashing import keccak
 from offchain.core.layout import N, Shape
 from offchain.core.units import Seconds
 from offchain.core.wire import Header
-from offchain.da.model import Attestation, Blob, BlobState
+from offchain.da.model import AbsentSigner, Attestation, Blob, BlobState
+from offchain.da.quorums import Assignment, Signer
 
 BITMAP_BYTES = N // 8
 
@@ -79,13 +81,18 @@ class PaidBlob:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """One signer of a blob's quorum: its place in the table, its key and its rows, sorted."""
+    """One signer of a blob's quorum: its place and slots in the table, key and rows, sorted."""
 
     index: int
     operator: int
     endpoint: str
     key: PublicKey
+    slots: tuple[int, int]
     rows: tuple[int, ...] = field(repr=False)
+
+    def absent(self) -> AbsentSigner:
+        """The entry in a certificate that this signer did not sign."""
+        return AbsentSigner(self.index, *self.slots, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,28 @@ class BlobView:
             length=self.record.shape.length,
             expiry=Seconds(self.record.expiry),
         )
+
+
+def duties_of(
+    epoch: int,
+    seed: bytes,
+    assignment: Assignment,
+    seats: Sequence[tuple[Signer, PublicKey, str]],
+    confirm_slices: int,
+) -> Duties:
+    """The duties of a blob from its quorum's signers in table order, with keys and endpoints."""
+    members = tuple(
+        Duty(
+            index=index,
+            operator=signer.operator_id,
+            endpoint=endpoint,
+            key=key,
+            slots=(signer.first_slot, signer.end_slot),
+            rows=assignment.rows_of(signer),
+        )
+        for index, (signer, key, endpoint) in enumerate(seats)
+    )
+    return Duties(epoch, assignment.quorum_id, seed, confirm_slices, members)
 
 
 def bitmap_of(rows: frozenset[int] | set[int] | tuple[int, ...]) -> bytes:

@@ -71,7 +71,7 @@ class Site:
         watch: Callable[..., None] = lambda _: None,
     ) -> DisperseBlob:
         deliver = DeliverRows(self.chain, client, self.disperser, rules=rules)
-        address = self.disperser.address_bytes
+        address = self.disperser.address
         parts = DisperserParts(
             ledger=self.chain,
             till=self.chain,
@@ -168,7 +168,7 @@ def some_bytes(length: int, seed: int = 1) -> bytes:
 def pay_for(site: Site, payload: bytes, *, salt: bytes = bytes(32)) -> tuple[BlobTerms, bytes]:
     """Encode and pay on the memory chain; the terms and the blob id."""
     encoded = encode(payload, the_engine())
-    address = site.disperser.address_bytes
+    address = site.disperser.address
     terms = BlobTerms(
         payer=address,
         disperser=address,

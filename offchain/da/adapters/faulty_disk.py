@@ -39,6 +39,11 @@ class FaultyDisk:
         self.steps = 0
         self.dead = False
 
+    def arm(self, at_step: int) -> None:
+        """Count from now on, and fail at this step."""
+        self.steps = 0
+        self._at_step = at_step
+
     def write(self, path: Path, parts: Iterable[Chunk]) -> None:
         if self._fails_here():
             whole = b"".join(bytes(part) for part in parts)

@@ -11,16 +11,15 @@ from threading import RLock
 from typing import Final
 
 from offchain.core.bls import PublicKey, aggregate_keys, verify
-from offchain.core.errors import Rejected
 from offchain.core.hashing import keccak
 from offchain.core.layout import STEP_PAYLOAD_BYTES
 from offchain.da.duties import (
     BlobTerms,
     BlobView,
     Duties,
-    Duty,
     Moment,
     PaidBlob,
+    duties_of,
 )
 from offchain.da.model import (
     BlobState,
@@ -32,6 +31,14 @@ from offchain.da.model import (
 from offchain.da.ports import Settlement
 from offchain.da.quorums import Member, assign, blob_seed, draw_table
 from offchain.da.refusals import BlobUnknown
+from offchain.da.reverts import (
+    AlreadyPaid,
+    CertificateInvalid,
+    CertificateLate,
+    NotPaid,
+    RefundEarly,
+    SeedNotReady,
+)
 
 GENESIS_TIME: Final = 1_700_000_000
 ENTRANCE: Final = keccak(b"memory chain DAEntrance")[12:]
@@ -133,7 +140,7 @@ class MemoryChain:
             blob_id = self.blob_id(terms)
             blobs = dict(self._blocks[-1].blobs)
             if blob_id in blobs:
-                raise Rejected("da_entrance: already paid")
+                raise AlreadyPaid(blob_id=blob_id.hex())
             fee = self.quote(terms.shape.length, terms.days)
             time = self._blocks[-1].time + self.rules.block_seconds
             blobs[blob_id] = PaidBlob(
@@ -157,9 +164,9 @@ class MemoryChain:
             blob_id = self.blob_id(terms)
             view = self.view(blob_id, at=len(self._blocks) - 1)
             if view.record.state is not BlobState.PAID:
-                raise Rejected("da_entrance: not paid")
+                raise NotPaid(state=view.record.state.name)
             if view.moment.time + self.rules.block_seconds > view.record.deadline:
-                raise Rejected("da_entrance: too late")
+                raise CertificateLate(deadline=view.record.deadline)
             self._require_certificate(view, certificate)
             return self._settle(self._changed(view.record, BlobState.CONFIRMED))
 
@@ -167,9 +174,9 @@ class MemoryChain:
         with self._lock:
             view = self.view(self.blob_id(terms), at=len(self._blocks) - 1)
             if view.record.state is not BlobState.PAID:
-                raise Rejected("da_entrance: not paid")
+                raise NotPaid(state=view.record.state.name)
             if view.moment.time <= view.record.deadline:
-                raise Rejected("da_entrance: too early")
+                raise RefundEarly(deadline=view.record.deadline)
             fee = self.quote(terms.shape.length, terms.days)
             return self._settle(self._changed(view.record, BlobState.REFUNDED), fee)
 
@@ -182,18 +189,18 @@ class MemoryChain:
     def _require_certificate(self, view: BlobView, certificate: Certificate) -> None:
         duties = view.duties
         if duties is None:
-            raise Rejected("da_entrance: no seed yet")
+            raise SeedNotReady(block=view.moment.block)
         absent = [signer.index for signer in certificate.absent]
         if absent != sorted(set(absent)) or any(i >= len(duties.members) for i in absent):
-            raise Rejected("quorum: absent not rising")
+            raise CertificateInvalid(reason="absent not rising")
         present = [duty for duty in duties.members if duty.index not in absent]
         if sum(len(duty.rows) for duty in present) < duties.confirm_slices:
-            raise Rejected("quorum: too few slices")
+            raise CertificateInvalid(reason="too few slices")
         key = aggregate_keys([duty.key for duty in present])
         if not verify(
             key, attestation_digest(view.attestation(), self.domain()), certificate.signature
         ):
-            raise Rejected("quorum: wrong signature")
+            raise CertificateInvalid(reason="wrong signature")
 
     def _changed(self, record: PaidBlob, standing: BlobState) -> dict[bytes, PaidBlob]:
         return {**self._blocks[-1].blobs, record.blob_id: replace(record, state=standing)}
@@ -215,14 +222,8 @@ class MemoryChain:
         assignment = assign(seed, len(self._table.quorums))
         quorum = self._table.quorums[assignment.quorum_id]
         by_id = {member.operator: member for member in self.members}
-        members = tuple(
-            Duty(
-                index,
-                signer.operator_id,
-                by_id[signer.operator_id].endpoint,
-                by_id[signer.operator_id].key,
-                assignment.rows_of(signer),
-            )
-            for index, signer in enumerate(quorum.signers)
-        )
-        return Duties(EPOCH, assignment.quorum_id, seed, self.rules.confirm_slices, members)
+        seats = [
+            (signer, by_id[signer.operator_id].key, by_id[signer.operator_id].endpoint)
+            for signer in quorum.signers
+        ]
+        return duties_of(EPOCH, seed, assignment, seats, self.rules.confirm_slices)

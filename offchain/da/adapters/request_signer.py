@@ -12,7 +12,7 @@ class LocalRequestSigner:
         self._key = PrivateKey(secret)
 
     @property
-    def address_bytes(self) -> bytes:
+    def address(self) -> bytes:
         return keccak(self._key.public_key.format(compressed=False)[1:])[12:]
 
     def sign_digest(self, digest: bytes) -> bytes:

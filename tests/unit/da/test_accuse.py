@@ -33,7 +33,7 @@ def a_case(site: Site) -> Equivocation:
 
 def test_accuse__two_statements_of_one_key__offence_with_a_reward() -> None:
     site = a_site(4)
-    court = MemoryCourt(site.chain, REPORTER.address_bytes)
+    court = MemoryCourt(site.chain, REPORTER.address)
     site.chain.mine()
 
     async def story() -> bytes:
@@ -52,7 +52,7 @@ def test_accuse__two_statements_of_one_key__offence_with_a_reward() -> None:
 
 def test_accuse__killed_after_its_commitment__reports_with_the_same_one() -> None:
     site = a_site(4)
-    court = MemoryCourt(site.chain, REPORTER.address_bytes)
+    court = MemoryCourt(site.chain, REPORTER.address)
     case = a_case(site)
     court.commit(accusation_of(case, REPORTER).commitment)
     site.chain.mine()
@@ -65,7 +65,7 @@ def test_accuse__killed_after_its_commitment__reports_with_the_same_one() -> Non
 
 def test_accuse__second_report_of_one_offence__refused() -> None:
     site = a_site(4)
-    court = MemoryCourt(site.chain, REPORTER.address_bytes)
+    court = MemoryCourt(site.chain, REPORTER.address)
     accusation = accusation_of(a_case(site), REPORTER)
     court.report(2, accusation.evidence, accusation.salt)
     with pytest.raises(Rejected):
@@ -79,7 +79,7 @@ def test_accusation__another_reporter__cannot_open_the_commitment() -> None:
     assert mine.evidence == theirs.evidence
     assert mine.salt != theirs.salt
     digest = keccak(mine.evidence)
-    assert mine.commitment == keccak(words(digest, REPORTER.address_bytes, mine.salt))
+    assert mine.commitment == keccak(words(digest, REPORTER.address, mine.salt))
 
 
 def test_find_equivocation__same_statement_twice__none() -> None:
