@@ -52,7 +52,7 @@ class Outbox:
     def __init__(self, database: sqlite3.Connection, account: Address, lock: int) -> None:
         self._database = database
         self._account = bytes(account)
-        self._lock = lock
+        self._lock: int | None = lock
 
     @classmethod
     def open(
@@ -70,7 +70,10 @@ class Outbox:
 
     def close(self) -> None:
         self._database.close()
-        os.close(self._lock)
+        # The number may belong to another file by now; let go of it once only.
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
     def bind_chain(self, chain_id: int, genesis: bytes) -> None:
         """Remember the chain on first use, compare later. Raises: OutboxForeign."""
