@@ -46,15 +46,18 @@ def _fold(
         node: bytes32 = empty(bytes32)
         if operator_id != 0:
             assert level == 0 and amount != 0, "stake_cover: no such leaf"
+            assert len(opened) < len(key_hashes), "stake_cover: key missing"
             node = stake_path._leaf(operator_id, amount, key_hashes[len(opened)])
             opened.append(Opened(operator_id=operator_id, first=total, end=total + amount))
         elif amount != 0:
+            assert shown < len(hashes), "stake_cover: hash missing"
             node = hashes[shown]
             shown += 1
         assert level <= C.TREE_DEPTH, "stake_cover: no such level"
         assert position & ((1 << level) - 1) == 0, "stake_cover: gap or overlap"
         position += 1 << level
         total += amount
+        assert total <= HALF, "stake_cover: sum too large"
 
         last: uint256 = position - 1  # seat; where its bit is set, the subtree is a right child
         for _: uint256 in range(C.TREE_DEPTH):
@@ -71,5 +74,4 @@ def _fold(
     assert position == C.MAX_OPERATORS, "stake_cover: too short"
     assert shown == len(hashes), "stake_cover: hash left over"
     assert len(opened) == len(key_hashes), "stake_cover: key left over"
-    assert total < 2**128, "stake_cover: sum too large"
     return nodes[0], total, opened
