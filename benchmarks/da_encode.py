@@ -21,7 +21,7 @@ from offchain.core.units import MEGABYTE
 from offchain.da.check import check_header, check_headers, check_rows
 from offchain.da.encode import EncodedBlob, decode_verified, encode
 
-COMMAND = "apogee bench da_encode --json"
+COMMAND = "apogee bench da --json"
 SEED = 20_260
 OWN_ROWS = 31
 BATCH = 8

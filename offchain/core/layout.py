@@ -27,6 +27,7 @@ MAX_COLUMNS: Final = 1_024
 STEP_PAYLOAD_BYTES: Final = COLUMN_STEP * K * ELEMENT_BYTES
 MAX_PAYLOAD_BYTES: Final = MAX_COLUMNS * K * ELEMENT_BYTES
 COSET_DEPTH: Final = 10
+_MOVE: Final = np.dtype(f"V{FIELD_BYTES}")
 
 
 class LayoutError(InvalidInput):
@@ -151,13 +152,23 @@ def fill_data_rows(payload: bytes | memoryview, shape: Shape, data: Elements) ->
     """Write the payload into `data`, shape (K, m, 32), zero-filled to the end."""
     source = np.frombuffer(payload, np.uint8)
     flat = data.reshape(-1, FIELD_BYTES)
-    whole = shape.length // ELEMENT_BYTES
-    flat[:, 0] = 0
-    flat[:whole, 1:] = source[: whole * ELEMENT_BYTES].reshape(whole, ELEMENT_BYTES)
-    flat[whole:, 1:] = 0
-    rest = shape.length - whole * ELEMENT_BYTES
+    whole, rest = divmod(shape.length, ELEMENT_BYTES)
+    if whole > 1:
+        # 32 bytes a move, from one byte before the element, are twice as fast as 31
+        moves = np.ndarray(
+            (whole - 1,),
+            dtype=_MOVE,
+            buffer=source,
+            offset=ELEMENT_BYTES - 1,
+            strides=(ELEMENT_BYTES,),
+        )
+        flat.view(_MOVE)[1:whole, 0] = moves
+    if whole:
+        flat[0, 1:] = source[:ELEMENT_BYTES]
+    flat[whole:] = 0
     if rest:
         flat[whole, 1 : 1 + rest] = source[whole * ELEMENT_BYTES :]
+    flat[:, 0] = 0
 
 
 def payload_of(data: Elements, shape: Shape) -> bytes:

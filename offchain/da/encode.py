@@ -51,10 +51,6 @@ class EncodedBlob:
         coset, position = divmod(index, K)
         return self.trees[coset].path(position)
 
-    def row_paths(self, index: int) -> RowPath:
-        """The ten siblings of row `index`, lowest first. Raises: IndexOutOfRange."""
-        return self.row_path(index)
-
     def rows_frame(self, blob_id: bytes, indices: Iterable[int]) -> bytes:
         """The rows frame that carries these rows to their owner."""
         return encode_rows(blob_id, self.shape.columns, [self.row(index) for index in indices])
