@@ -1,6 +1,5 @@
 # pragma version 0.4.3
 # pragma nonreentrancy on
-# pragma optimize codesize
 """
 @title Operators, their keys and the tree of their weights
 @license AGPL-3.0-only

@@ -97,7 +97,7 @@ def _set_weight(pool: uint256, epoch: uint256, former_stake: uint256, stake: uin
     head: uint256 = self.heads[service]
     total_stake: uint256 = ((head >> 108) & AMOUNT) + stake - former_stake
     total_weight: uint256 = (head & AMOUNT) + weight - former_weight
-    height: uint256 = self._raise_height(service, (head >> 216) & 255, head & AMOUNT)
+    height: uint256 = self._raise_height(service, (head >> 216) & 255, seat, head & AMOUNT)
     self.heads[service] = epoch << 224 | height << 216 | total_stake << 108 | total_weight
     key_hash: bytes32 = operator_keys.key_hashes[operator_id]
     self._set_leaf(service, height, seat, stake_path._leaf(operator_id, weight, key_hash), weight)
@@ -138,6 +138,8 @@ def _replace_key(operator_id: uint256, former_hash: bytes32, epoch: uint256):
 @internal
 def _keep_head(service: uint256, epoch: uint256):
     head: uint256 = self.heads[service]
+    if head >> 224 == epoch:
+        return
     desk: uint256 = self.desks[service]
     count: uint256 = desk >> 64
     if checkpoints._keep(convert(service, bytes32), head, count, epoch) > count:
@@ -146,12 +148,12 @@ def _keep_head(service: uint256, epoch: uint256):
 
 
 @internal
-def _raise_height(service: uint256, height: uint256, total: uint256) -> uint256:
+def _raise_height(service: uint256, height: uint256, seat: uint256, total: uint256) -> uint256:
     """
     @dev The old top becomes the first child of the new one; its sum was not needed until now. Seats come one at a
          time, each with a weight, so one level at most is missing.
     """
-    if self.desks[service] & LOW_16 <= 1 << (2 * height):
+    if seat >> (2 * height) == 0:
         return height
     self.sums[self._slot(service, height + 1, 0) << 1] = total << 128
     return height + 1

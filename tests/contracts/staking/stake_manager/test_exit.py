@@ -261,3 +261,22 @@ def test_coins_sent_without_a_call__refused_and_forced_ones_ignored(
     boa.env.set_balance(site.stake.address, 10**6 * COIN)
 
     assert site.stake.delegate(delegated, 0, value=COIN, sender=stranger) == COIN
+
+
+def test_exit_own__more_shares_than_a_bucket_holds__refused(
+    site: StakingSite, operator: AnOperator, refuses
+) -> None:
+    """Only a coin with over 2**91 wei can get there: a wiped bucket entered again and again."""
+    whole = 2**91 - 1
+    boa.env.set_balance(operator.owner, 2**94)
+    site.stake.deposit(DA, value=whole - 100 * COIN, sender=operator.owner)
+    next_epoch(2)
+    epoch = site.stake.current_epoch()
+    site.stake.exit_own(DA, whole, sender=operator.owner)
+    site.stake.slash(operator.pool(DA), epoch, whole - (whole >> 20), sender=site.court)
+    site.stake.deposit(DA, value=whole, sender=operator.owner)
+    site.stake.exit_own(DA, whole, sender=operator.owner)
+    site.stake.deposit(DA, value=whole, sender=operator.owner)
+
+    with refuses("exit_buckets: amount too large"):
+        site.stake.exit_own(DA, whole, sender=operator.owner)
