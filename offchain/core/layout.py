@@ -155,7 +155,7 @@ def fill_data_rows(payload: bytes | memoryview, shape: Shape, data: Elements) ->
     whole, rest = divmod(shape.length, ELEMENT_BYTES)
     if whole > 1:
         # 32 bytes a move, from one byte before the element, are twice as fast as 31
-        moves = np.ndarray(
+        moves: np.ndarray[tuple[int], np.dtype[np.void]] = np.ndarray(
             (whole - 1,),
             dtype=_MOVE,
             buffer=source,
