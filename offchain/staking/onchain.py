@@ -54,7 +54,12 @@ class OperatorRegistryClient(ContractClient):
         """Sum of the members' keys as of the next epoch."""
         return self._read(bytes, "aggregate_key", service, at=at)
 
+    def aggregate_key_hash_at(self, service: int, epoch: int, *, at: BlockRef) -> bytes:
+        """Hash of the sum of keys in force at an epoch; zero before the first member."""
+        return self._read(bytes, "aggregate_key_hash_at", service, epoch, at=at)
+
     def register(self, key: bytes, proof: bytes) -> TypedCall:
+        """Key and proof of possession in EIP-2537 form; the sender becomes the owner."""
         return self._build("register", key, proof)
 
     def rotate_key(self, key: bytes, proof: bytes) -> TypedCall:
@@ -85,6 +90,9 @@ class StakeManagerClient(ContractClient):
     def epoch_length(self, *, at: BlockRef) -> int:
         return self._read(int, "epoch_length", at=at)
 
+    def day_of(self, epoch: int, *, at: BlockRef) -> int:
+        return self._read(int, "day_of", epoch, at=at)
+
     def unbonding_seconds(self, service: int, *, at: BlockRef) -> int:
         return self._read(int, "unbonding_seconds", service, at=at)
 
@@ -108,6 +116,7 @@ class StakeManagerClient(ContractClient):
         return self._read(bool, "is_member", pool, at=at)
 
     def stake_at(self, pool: int, epoch: int, *, at: BlockRef) -> int:
+        """Raises: EpochNotFinal before the cut-off of `epoch`, like every value of an epoch."""
         return self._read(int, "stake_at", pool, epoch, at=at)
 
     def weight_at(self, pool: int, epoch: int, *, at: BlockRef) -> int:
