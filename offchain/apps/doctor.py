@@ -7,7 +7,6 @@ alarms) and at its chain (clock, precompiles, contracts). It changes nothing wit
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from offchain.apps.exit_codes import ExitCode
 from offchain.apps.home import Home
@@ -66,11 +65,6 @@ def run_doctor(home: Home, *, fix: bool, as_json: bool) -> int:
         rows = [(one.level, one.check, one.detail, one.next) for one in findings]
         print_table("", ("", "check", "found", "type this"), rows)
     return ExitCode.UNAVAILABLE if worst is Level.FAIL else ExitCode.DONE
-
-
-def project_root() -> Path:
-    """The checkout this package runs from."""
-    return Path(__file__).resolve().parents[2]
 
 
 def _worst(findings: list[Finding]) -> Level:

@@ -9,8 +9,8 @@ from typing import Final
 
 import psutil
 
-from offchain.apps.doctor import Check, Finding, Level, project_root
-from offchain.apps.home import Home
+from offchain.apps.doctor import Check, Finding, Level
+from offchain.apps.home import Home, project_root
 
 LEAST_DISK_BYTES: Final = 2_000_000_000
 LEAST_MEMORY_BYTES: Final = 2_000_000_000

@@ -120,6 +120,16 @@ class Manifest:
         )
 
 
+def project_root() -> Path:
+    """The checkout this package runs from."""
+    return Path(__file__).resolve().parents[2]
+
+
+def project_tools() -> Path:
+    """Where programs brought by npm are kept, shared by every home of this checkout."""
+    return project_root() / ".tools"
+
+
 def process_names(nodes: int) -> list[str]:
     """Every process of a home that has an HTTP face."""
     return ["devnet", *(node_name(index) for index in range(nodes))]

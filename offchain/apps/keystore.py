@@ -4,7 +4,7 @@
   keys/<role>.json         owner or account key, keystore v3 (scrypt), 0600
   keys/<role>.bls.json     BLS12-381 secret, same cipher and file form, 0600
 
-Keys that everybody knows (the accounts of "test test ... junk") are refused off a devnet.
+Keys that everybody knows are refused off a devnet by the sender of transactions.
 """
 
 import json
@@ -14,20 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from offchain.apps.files import PRIVATE, FileMissing, FileUnreadable, read_json, write_bytes
+from offchain.chain.devnet.network import DEV_MNEMONIC
 from offchain.core.bls import SecretKey
-from offchain.core.errors import Corrupt, Rejected
+from offchain.core.errors import Corrupt
 
 SCRYPT_ROUNDS: Final = 4_096  # the passphrase is 256 random bits, stretching adds nothing to it
-DEVNET_MNEMONIC: Final = "test test test test test test test test test test test junk"
-DEVNET_CHAIN_IDS: Final = frozenset({1_337, 31_337})
-WELL_KNOWN_ACCOUNTS: Final = 10
-
-
-class WellKnownKey(Rejected):
-    """The key is printed in every tutorial; on a public network its money is gone at once."""
-
-    code = "key.well_known"
-    next_step = "Make a key of your own: remove the key file and run `apogee stake register` again."
 
 
 class KeyUnreadable(Corrupt):
@@ -118,13 +109,5 @@ def devnet_account(index: int) -> AccountKey:
     from eth_account import Account
 
     Account.enable_unaudited_hdwallet_features()
-    wallet = Account.from_mnemonic(DEVNET_MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
+    wallet = Account.from_mnemonic(DEV_MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
     return AccountKey(wallet.address, bytes(wallet.key))
-
-
-def refuse_well_known(address: str, chain_id: int) -> None:
-    """Raises: WellKnownKey when everybody has this key and the chain is no devnet."""
-    if chain_id in DEVNET_CHAIN_IDS:
-        return
-    if address in {devnet_account(index).address for index in range(WELL_KNOWN_ACCOUNTS)}:
-        raise WellKnownKey(address=address, chain_id=chain_id)

@@ -6,6 +6,7 @@ reads the environment.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -64,11 +65,20 @@ class ProcessSettings(BaseSettings):
         return init_settings, env_settings, file
 
 
+class DevnetSettings(ProcessSettings):
+    """`apogee devnet`: one chain."""
+
+    backend: Backend = "auto"
+    devnet_port: Port = 8_545
+    tools: Path | None = None  # where Anvil is brought to; the checkout's .tools when not given
+
+
 class UpSettings(ProcessSettings):
     """`apogee up` and `apogee demo`: what is started."""
 
     backend: Backend = "auto"  # anvil where it can be had, otherwise pyevm
     nodes: Annotated[int, Field(ge=1, le=64)] = 8  # da-nodes, each its own process
+    divisor: Annotated[int, Field(ge=1, le=100)] = 100  # production durations are divided by this
 
 
 class ChainSettings(ProcessSettings):
@@ -96,8 +106,13 @@ class WorkerSettings(ChainSettings):
 
 
 def environment_for_children() -> dict[str, str]:
-    """The environment handed to child processes; a caller's own thread counts win."""
-    return {**THREADS, **os.environ}
+    """The environment handed to child processes; a caller's own thread counts win.
+
+    Programs beside this interpreter come first on PATH: ape looks for `vyper` there.
+    """
+    beside = str(Path(sys.executable).parent)
+    path = os.pathsep.join((beside, os.environ.get("PATH", os.defpath)))
+    return {**THREADS, **os.environ, "PATH": path}
 
 
 T = TypeVar("T", bound=ProcessSettings)

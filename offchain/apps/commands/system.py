@@ -33,8 +33,8 @@ def demo(
     from offchain.apps.demo.run import run_demo
     from offchain.apps.settings import UpSettings, read_settings
 
-    settings = read_settings(UpSettings, backend=backend, home=keep)
-    return run_demo(settings, file=file, keep=keep is not None, as_json=as_json)
+    settings = read_settings(UpSettings, backend=backend)
+    return run_demo(settings, file=file, keep=keep, as_json=as_json)
 
 
 def up(

@@ -1,4 +1,4 @@
-"""Keys are made once, open again, stay encrypted and private; known keys stay on devnets."""
+"""Keys are made once, open again, stay encrypted and private."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 
 from offchain.apps.files import FileMissing, FileUnreadable
-from offchain.apps.keystore import (
-    Keystore,
-    KeyUnreadable,
-    WellKnownKey,
-    devnet_account,
-    refuse_well_known,
-)
+from offchain.apps.keystore import Keystore, KeyUnreadable, devnet_account
 
 
 def test_account__asked_twice__is_the_same_and_its_file_is_private(tmp_path: Path) -> None:
@@ -61,13 +55,5 @@ def test_account__passphrase_is_readable_by_others__is_refused(tmp_path: Path) -
         Keystore(tmp_path).account("operator")
 
 
-def test_well_known_key__off_a_devnet__is_refused() -> None:
-    known = devnet_account(3).address
-
-    refuse_well_known(known, 31_337)
-    with pytest.raises(WellKnownKey):
-        refuse_well_known(known, 1)
-
-
-def test_own_key__off_a_devnet__is_accepted(tmp_path: Path) -> None:
-    refuse_well_known(Keystore(tmp_path).account("operator").address, 1)
+def test_devnet_account__of_index_0__is_the_faucet_everybody_knows() -> None:
+    assert devnet_account(0).address == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"

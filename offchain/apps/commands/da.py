@@ -1,0 +1,56 @@
+"""da put, get, status: files in and out of the data availability layer."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
+from offchain.apps.home import Home
+
+app = typer.Typer(help="Files in and out of the data availability layer.", no_args_is_help=True)
+Reference = Annotated[str, typer.Argument(help="What `apogee da put` printed.")]
+
+
+@app.command()
+def put(
+    file: Annotated[Path, typer.Argument(help="Any file, from one byte on.")],
+    days: Annotated[int, typer.Option(min=1, max=21, help="Days of retention.")] = 14,
+    home: HomeFolder = None,
+    rpc_url: RpcUrl = None,
+    as_json: Json = False,
+) -> int:
+    """Pay for a file, send it, have it certified.  Example: apogee da put photo.jpg"""
+    from offchain.apps import da
+
+    return da.put(_home(home), rpc_url, file, days=days, as_json=as_json)
+
+
+@app.command()
+def get(
+    reference: Reference,
+    file: Annotated[Path, typer.Argument(help="Where to write it.")],
+    home: HomeFolder = None,
+    rpc_url: RpcUrl = None,
+    as_json: Json = False,
+) -> int:
+    """Fetch a file, every row verified.  Example: apogee da get apogee:da:blob:.. photo.jpg"""
+    from offchain.apps import da
+
+    return da.get(_home(home), rpc_url, reference, file, as_json=as_json)
+
+
+@app.command()
+def status(
+    reference: Reference, home: HomeFolder = None, rpc_url: RpcUrl = None, as_json: Json = False
+) -> int:
+    """Where a blob stands on chain.  Example: apogee da status apogee:da:blob:.."""
+    from offchain.apps import da
+
+    return da.blob_status(_home(home), rpc_url, reference, as_json=as_json)
+
+
+def _home(home: Path | None) -> Home:
+    from offchain.apps.settings import ProcessSettings, read_settings
+
+    return Home.at(read_settings(ProcessSettings, home=home).home)

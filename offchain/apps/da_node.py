@@ -1,0 +1,156 @@
+"""One operator's DA node: checks rows, keeps them, signs, serves them to readers.
+
+Waits until the chain knows its operator, so a node may be started before it is registered.
+"""
+
+import asyncio
+import logging
+import signal
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from offchain.apps.disperser import ledger_of
+from offchain.apps.home import Home, Manifest, node_name
+from offchain.apps.keystore import Keystore
+from offchain.apps.logging import configure_logging
+from offchain.apps.network import Network, address_of, connect, deployment_file
+from offchain.apps.operators import node_role
+from offchain.apps.settings import DaNodeSettings, read_settings
+from offchain.core.erasure import ErasureEngine
+from offchain.core.errors import ApogeeError
+from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
+from offchain.da.adapters.bls_signer import BlsSigner
+from offchain.da.adapters.disk import LocalDisk
+from offchain.da.adapters.disk_journal import DiskJournal, FolderLock
+from offchain.da.adapters.disk_rows import DiskRows
+from offchain.da.adapters.http_node import NodeFace, build_node_app, node_server
+from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
+from offchain.da.collect import CollectGarbage, CollectRules
+from offchain.da.serve import ServeLimits, ServeRows
+
+COLLECT_SECONDS: Final = 30.0
+REGISTERED_POLL_SECONDS: Final = 0.5
+log = logging.getLogger(__name__)
+
+
+def run_da_node(**flags: object) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    from offchain.core.erasure.choose import choose_engine
+
+    settings = read_settings(DaNodeSettings, **flags)
+    index = settings.node_index
+    configure_logging(node_name(index), level=settings.log_level)
+    home = Home.at(settings.home)
+    engine = choose_engine()
+    network, port = _place(settings, home)
+    asyncio.run(_Node(home, network, engine, index).run(port))
+    return 0
+
+
+class _Node:
+    """The parts of one node and their life."""
+
+    def __init__(self, home: Home, network: Network, engine: ErasureEngine, index: int) -> None:
+        self._folder = home.node(index)
+        self._keys = Keystore(home.keys)
+        self._role = node_role(index)
+        self._network = network
+        self._engine = engine
+        self._stop = asyncio.Event()
+
+    async def run(self, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(self._folder)
+        try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._stop.set)
+            operator = await self._registered_operator()
+            if operator:
+                await self._serve(operator, port)
+        finally:
+            lock.close()
+        log.info("node_stopped")
+
+    async def _serve(self, operator: int, port: int) -> None:
+        parts = self._open_parts(operator)
+        accept = AcceptRows(parts, NodeLimits(confirmations=1))
+        await accept.restore()
+        face = NodeFace(
+            accept,
+            ServeRows(parts.store, ServeLimits()),
+            self._readiness,
+            PeerLimits(PeerRate(), time.monotonic),
+        )
+        server = node_server(build_node_app(face), port)
+        collecting = asyncio.create_task(
+            self._collect(CollectGarbage(accept, parts, CollectRules()))
+        )
+        serving = asyncio.create_task(server.serve())
+        log.info("node_started", extra={"operator": operator, "port": port})
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+        for task in (collecting, stopping):
+            task.cancel()
+        await asyncio.gather(collecting, stopping, return_exceptions=True)
+
+    def _open_parts(self, operator: int) -> NodeParts:
+        disk = LocalDisk()
+        store = DiskRows(disk, self._folder / "rows", self._engine.row_roots)
+        for name in store.open():
+            log.error("share_unusable", extra={"share": name})
+        journal = DiskJournal(disk, self._folder / "journal")
+        journal.open()
+        ledger = ledger_of(self._network)
+        signer = BlsSigner(self._keys.bls(self._role))
+        return NodeParts(operator, ledger, store, journal, signer, self._engine)
+
+    async def _registered_operator(self) -> int | None:
+        """The id of this node's operator, once the chain knows it; None when told to stop."""
+        address = address_of(self._keys.account(self._role))
+        while not self._stop.is_set():
+            try:
+                at = (await asyncio.to_thread(self._network.node.block)).hash
+                find = partial(self._network.stake.operator_of, address, at=at)
+                operator = await asyncio.to_thread(find)
+                if operator:
+                    return operator
+            except ApogeeError as error:
+                log.warning("chain_not_read", extra={"code": error.code, "error": str(error)})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), REGISTERED_POLL_SECONDS)
+        return None
+
+    async def _readiness(self) -> str | None:
+        try:
+            await asyncio.to_thread(self._network.node.block)
+        except ApogeeError as error:
+            return f"the chain does not answer: {error.code}"
+        return None
+
+    async def _collect(self, collector: CollectGarbage) -> None:
+        """Remove what is over, every now and then; a failed pass is logged and tried again."""
+        while True:
+            await asyncio.sleep(COLLECT_SECONDS)
+            try:
+                dropped = await collector.collect()
+            except ApogeeError as error:
+                log.warning("collect_failed", extra={"code": error.code, "error": str(error)})
+                continue
+            if dropped:
+                log.info("blobs_dropped", extra={"count": len(dropped)})
+
+
+def _place(settings: DaNodeSettings, home: Home) -> tuple[Network, int]:
+    """The chain and the port of this node, from the flags or from the home."""
+    port, rpc_url = settings.node_port, settings.rpc_url
+    if port is None or rpc_url is None:
+        manifest = Manifest.load(home)
+        port = port or manifest.ports[node_name(settings.node_index)]
+        rpc_url = rpc_url or manifest.url("devnet")
+    folder = settings.deployments or home.deployments
+    return connect(rpc_url, deployment_file(folder, settings.network)), port

@@ -1,0 +1,211 @@
+"""`apogee demo` from nothing to nothing: a home, a network, the acts, the closing table."""
+
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from offchain.apps.demo.archive import build_archive, standard_library
+from offchain.apps.demo.money import MoneyPath
+from offchain.apps.demo.report import COLUMNS, Story
+from offchain.apps.demo.story import Acts, main_blob
+from offchain.apps.exit_codes import ExitCode
+from offchain.apps.home import Home
+from offchain.apps.output import print_json, print_table, say
+from offchain.apps.settings import UpSettings
+from offchain.apps.supervisor import HomeLock, ProcessEvent, State, Supervisor
+from offchain.apps.system import System
+from offchain.core.erasure.choose import choose_engine
+from offchain.core.errors import Conflict, InvalidInput
+from offchain.core.layout import N
+
+LEAST_NODES: Final = 4  # two may die and K rows still survive
+
+
+class DemoFileUnusable(InvalidInput):
+    """The demo needs an existing file that is not empty."""
+
+    code = "demo.file_unusable"
+    next_step = "Name another file with --file, or leave it out."
+
+
+class DemoFolderUsed(Conflict):
+    """The folder for the demo's home is not empty."""
+
+    code = "demo.folder_used"
+    next_step = "Name an empty or new folder with --keep."
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo has to show: figures for programs, and the money's path."""
+
+    figures: dict[str, object]
+    money: MoneyPath
+    story: Story
+
+    @property
+    def is_good(self) -> bool:
+        return self.figures["retrieved_equal"] is True and self.money.taken > 0
+
+
+def run_demo(settings: UpSettings, *, file: Path | None, keep: Path | None, as_json: bool) -> int:
+    """Run the demo; 0 when the file came back equal and the cheat paid."""
+    if file is not None and not (file.is_file() and file.stat().st_size):
+        raise DemoFileUnusable(file=file)
+    if settings.nodes < LEAST_NODES:
+        raise InvalidInput("the demo kills two nodes, so it needs four", nodes=settings.nodes)
+    with _home(keep) as home, _interrupted_by_sigterm():
+        lock = HomeLock(home)
+        lock.acquire()
+        supervisor = Supervisor(_report)
+        try:
+            result = _play(home, settings, supervisor, file)
+        finally:
+            supervisor.stop_all()
+            lock.release()
+    _close(result, as_json=as_json)
+    return ExitCode.DONE if result.is_good else ExitCode.CORRUPT
+
+
+def _play(
+    home: Home, settings: UpSettings, supervisor: Supervisor, given: Path | None
+) -> DemoResult:
+    started, story = time.monotonic(), Story()
+    system = System(home, settings, supervisor, tell=_detail, stop=threading.Event())
+    file = _file(home, story, given)
+    length = file.stat().st_size
+    _build_network(system, story)
+    acts = Acts(system, system.network(), choose_engine(), story)
+    acts.encode(file, length)
+    published = acts.publish(file, length)
+    killed = acts.kill_nodes()
+    is_equal = acts.retrieve(published, file, home.root / "retrieved")
+    blob = main_blob(published)
+    money, verdict = acts.convict(blob.blob_id)
+    figures: dict[str, object] = {
+        "blob_bytes": length,
+        "chunks": N * len(published.blobs),
+        "nodes": system.manifest.nodes,
+        "killed_nodes": len(killed),
+        "retrieved_equal": is_equal,
+        "encode_mb_s": story.mb_s_of("encode"),
+        "disperse_mb_s": story.mb_s_of("disperse"),
+        "retrieve_mb_s": story.mb_s_of("retrieve"),
+        "certificate_gas": blob.confirmed.gas_used if blob.confirmed else None,
+        "slashed_wei": money.taken,
+        "chain": system.manifest.backend,
+        "chain_id": system.manifest.chain_id,
+        "seconds": round(time.monotonic() - started, 1),
+        "reference": str(published.reference),
+        "offence_id": "0x" + verdict.offence_id.hex(),
+        "simulated": _simulated(system.manifest.backend, settings.divisor),
+    }
+    return DemoResult(figures, money, story)
+
+
+def _file(home: Home, story: Story, given: Path | None) -> Path:
+    """The file to send: the caller's, or an archive made of this machine's standard library."""
+    with story.step("file") as step:
+        if given is not None:
+            step.detail = f"{given.name}, {given.stat().st_size:,} bytes"
+            return given
+        path = home.root / "standard-library.tar"
+        path.write_bytes(build_archive(standard_library()))
+        step.detail = f"Python's standard library, {path.stat().st_size:,} bytes"
+        return path
+
+
+def _build_network(system: System, story: Story) -> None:
+    """Chain, contracts, staked operators, nodes, table: as `apogee up` does it."""
+    compilation = system.compile_kernels()
+    with story.step("devnet") as step:
+        step.detail = f"{system.start_chain()}, chain id {system.manifest.chain_id}"
+    with story.step("deploy with ape") as step:
+        system.deploy()
+        step.detail = f"{len(system.network().deployments.contracts)} contracts"
+    with story.step("nodes") as step:
+        compilation.wait()
+        system.launch_nodes()
+        step.detail = f"{system.manifest.nodes} processes started, each with its own key and disk"
+    with story.step("stake and register") as step:
+        ids = system.enrol()
+        step.detail = f"{len(ids)} operators with BLS keys proven on chain"
+    with story.step("nodes healthy") as step:
+        system.wait_nodes()
+    with story.step("table") as step:
+        step.detail = f"epoch {system.open_table()} drawn by stake and beacon"
+
+
+def _simulated(backend: str, divisor: int) -> list[str]:
+    """What is not as on a public network; everything else in the demo is the production path."""
+    return [
+        f"the chain is one local {backend} process with test money",
+        f"durations are production durations divided by {divisor}",
+        "the devnet's clock was moved forward to the next epoch instead of waiting",
+        "all operators run on this machine and their sockets are loopback",
+        "the cheat is a shipped adversary that signs twice; its evidence and slash are real",
+        "no beacon seats contributed, so the epoch's randomness is flagged weak",
+    ]
+
+
+def _close(result: DemoResult, *, as_json: bool) -> None:
+    """The closing object on stdout, or the closing tables."""
+    if as_json:
+        steps = [step.as_json() for step in result.story.steps]
+        print_json({**result.figures, "money": result.money.as_json(), "steps": steps})
+        return
+    print_table("steps", COLUMNS, [step.cells() for step in result.story.steps])
+    print_table("the slash, in coins", ("", "coins"), result.money.rows())
+    say("simulated: " + "; ".join(str(one) for one in _lines(result.figures["simulated"])))
+    say(f"{result.figures['seconds']} s in all; nothing is left running")
+
+
+def _lines(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _detail(line: str) -> None:
+    say(f"     {line.strip()}")
+
+
+def _report(event: ProcessEvent) -> None:
+    if event.state in (State.CRASHED, State.GAVE_UP):
+        say(f"     {event.name}: {event.state.value}, {event.detail}")
+
+
+@contextmanager
+def _home(keep: Path | None) -> Iterator[Home]:
+    """A home for one demo: removed afterwards unless the caller keeps it."""
+    if keep is not None:
+        if keep.exists() and any(keep.iterdir()):
+            raise DemoFolderUsed(folder=keep)
+        keep.mkdir(parents=True, exist_ok=True)
+        yield Home.at(keep)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="apogee-demo-"))
+    try:
+        yield Home.at(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does: everything is stopped first."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,92 @@
+"""A chain with Apogee on it, as one value: the node, the deployment and every contract's client."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from offchain.apps.home import NETWORK, Home
+from offchain.apps.keystore import AccountKey
+from offchain.chain.adapters.rpc import HttpTransport
+from offchain.chain.deployments import Deployments, load_deployments
+from offchain.chain.dispatch import SenderPolicy
+from offchain.chain.keys import LocalSigner
+from offchain.chain.model import Address, parse_address
+from offchain.chain.node import Node
+from offchain.chain.sender import TransactionSender
+from offchain.core.errors import NotFound
+from offchain.da.onchain import DAChallengesClient, DAEntranceClient, DASignersClient
+from offchain.jobs.draw import DrawParts
+from offchain.staking.onchain import (
+    OperatorRegistryClient,
+    RandomBeaconClient,
+    SlashingCourtClient,
+    StakeManagerClient,
+)
+
+DEVNET_POLICY = SenderPolicy(finality_blocks=0)
+
+
+class NotDeployedHere(NotFound):
+    """No contracts are deployed for this network."""
+
+    code = "network.not_deployed"
+    next_step = "Run `apogee up`, or deploy with `ape run deploy --network ...`."
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One chain and Apogee's contracts on it."""
+
+    node: Node
+    deployments: Deployments
+    registry: OperatorRegistryClient
+    stake: StakeManagerClient
+    beacon: RandomBeaconClient
+    court: SlashingCourtClient
+    signers: DASignersClient
+    entrance: DAEntranceClient
+    challenges: DAChallengesClient
+
+    @property
+    def chain_id(self) -> int:
+        return self.deployments.chain_id
+
+
+def deployment_file(folder: Path, network: str = NETWORK) -> Path:
+    return folder / f"{network}.json"
+
+
+def connect(rpc_url: str, file: Path) -> Network:
+    """Clients for a deployment. Raises: NotDeployedHere."""
+    if not file.exists():
+        raise NotDeployedHere(file=file)
+    node, deployments = Node(HttpTransport(rpc_url)), load_deployments(file)
+    return Network(
+        node=node,
+        deployments=deployments,
+        registry=OperatorRegistryClient(deployments, node),
+        stake=StakeManagerClient(deployments, node),
+        beacon=RandomBeaconClient(deployments, node),
+        court=SlashingCourtClient(deployments, node),
+        signers=DASignersClient(deployments, node),
+        entrance=DAEntranceClient(deployments, node),
+        challenges=DAChallengesClient(deployments, node),
+    )
+
+
+def open_sender(network: Network, home: Home, role: str, account: AccountKey) -> TransactionSender:
+    """The one sender of an account of this home; its outbox survives a kill. Raises: OutboxBusy."""
+    folder = home.root / "outbox"
+    folder.mkdir(parents=True, exist_ok=True)
+    signer = LocalSigner.from_secret(account.secret)
+    return TransactionSender.open(
+        network.node, signer, folder / f"{role}.sqlite", policy=DEVNET_POLICY
+    )
+
+
+def draw_parts(network: Network, sender: TransactionSender | None) -> DrawParts:
+    """What drawing this network's tables needs."""
+    return DrawParts(network.node, network.registry, network.stake, network.signers, sender)
+
+
+def address_of(account: AccountKey) -> Address:
+    return parse_address(account.address)

@@ -1,0 +1,168 @@
+"""Making a home's operators members: funded, registered with a BLS key, staked, joined.
+
+Each step looks at the chain first, so running it again continues where it stopped. Transactions of
+different accounts wait together, so nine operators take four blocks, not thirty-six.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from offchain.apps.home import Home
+from offchain.apps.keystore import AccountKey, Keystore, devnet_account
+from offchain.apps.network import Network, address_of, open_sender
+from offchain.chain.model import TypedCall
+from offchain.chain.sender import TransactionSender
+from offchain.core.bls import DST_POSSESSION, SecretKey
+from offchain.core.units import WEI_PER_COIN
+
+DA: Final = 1
+SERVICE_BITS: Final = 8
+FUND_WEI: Final = 2_000 * WEI_PER_COIN
+STAKE_WEI: Final = 1_000 * WEI_PER_COIN
+COMMISSION_BPS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator of this home: its keys, its stake and, for a node, where it answers."""
+
+    role: str
+    account: AccountKey
+    bls: SecretKey
+    stake_wei: int
+    endpoint: str | None  # None: staked, but no node (a disperser)
+
+
+def pool_of(operator_id: int) -> int:
+    """The id of an operator's DA pool."""
+    return operator_id << SERVICE_BITS | DA
+
+
+def node_role(index: int) -> str:
+    return f"operator-{index}"
+
+
+def operators_of(home: Home, endpoints: list[str]) -> list[Operator]:
+    """One operator per node and the disperser, keys made on first use."""
+    keystore = Keystore(home.keys)
+    named: list[tuple[str, str | None]] = [
+        (node_role(index), endpoint) for index, endpoint in enumerate(endpoints)
+    ]
+    named.append(("disperser", None))
+    return [
+        Operator(role, keystore.account(role), keystore.bls(role), STAKE_WEI, endpoint)
+        for role, endpoint in named
+    ]
+
+
+class Enrolment:
+    """Brings operators from unknown to member."""
+
+    def __init__(self, network: Network, home: Home) -> None:
+        self._network = network
+        self._home = home
+
+    def fund(self, accounts: list[AccountKey], amount_wei: int = FUND_WEI) -> int:
+        """Devnet only: fill accounts from the faucet account; how many got coins."""
+        network = self._network
+        at = network.node.block().hash
+        poor = [
+            account
+            for account in accounts
+            if network.node.balance(address_of(account), at=at) < amount_wei // 2
+        ]
+        if poor:
+            with open_sender(network, self._home, "faucet", devnet_account(0)) as faucet:
+                handles = faucet.send_many(
+                    [
+                        (f"faucet:{account.address}:{at.hex()}", _transfer(account, amount_wei))
+                        for account in poor
+                    ]
+                )
+                faucet.wait_all(handles)
+        return len(poor)
+
+    def enrol(self, operators: list[Operator], tell: Callable[[str], None]) -> dict[str, int]:
+        """Register, stake and join; each operator's id by role."""
+        with ExitStack() as stack:
+            senders = {
+                one.role: stack.enter_context(
+                    open_sender(self._network, self._home, one.role, one.account)
+                )
+                for one in operators
+            }
+            for name, step in (
+                ("registered", self._register),
+                ("staked", self._stake),
+                ("joined", self._join),
+            ):
+                sent = self._send_all(operators, senders, step)
+                tell(f"{name}: {sent} operators")
+        at = self._network.node.block().hash
+        return {
+            one.role: self._network.stake.operator_of(address_of(one.account), at=at)
+            for one in operators
+        }
+
+    def registration(self, one: Operator) -> TypedCall:
+        """Register the BLS key with a proof that whoever registers has its secret."""
+        network, key = self._network, one.bls.public_key().eip2537()
+        at = network.node.block().hash
+        digest = network.registry.possession_digest(address_of(one.account), key, at=at)
+        return network.registry.register(key, one.bls.sign(digest, DST_POSSESSION).eip2537())
+
+    def _send_all(
+        self,
+        operators: list[Operator],
+        senders: dict[str, TransactionSender],
+        step: Callable[[Operator], TypedCall | None],
+    ) -> int:
+        """Send one step of every operator, then wait for all of them."""
+        waiting = []
+        for one in operators:
+            call = step(one)
+            if call:
+                key = f"enrol.{call.contract}.{call.function}:{one.account.address}:{one.endpoint or ''}"
+                waiting.append((senders[one.role], senders[one.role].send(call, key=key)))
+        for sender, handle in waiting:
+            sender.wait(handle)
+        return len(waiting)
+
+    def _register(self, one: Operator) -> TypedCall | None:
+        network, address = self._network, address_of(one.account)
+        at = network.node.block().hash
+        if network.stake.operator_of(address, at=at):
+            return None
+        return self.registration(one)
+
+    def _stake(self, one: Operator) -> TypedCall | None:
+        network, at = self._network, self._network.node.block().hash
+        operator_id = network.stake.operator_of(address_of(one.account), at=at)
+        if network.stake.is_member(pool_of(operator_id), at=at):
+            return None
+        return network.stake.join(DA, COMMISSION_BPS, stake_wei=one.stake_wei)
+
+    def _join(self, one: Operator) -> TypedCall | None:
+        if one.endpoint is None:
+            return None
+        network, at = self._network, self._network.node.block().hash
+        operator_id = network.stake.operator_of(address_of(one.account), at=at)
+        if not network.signers.is_member(operator_id, at=at):
+            return network.signers.join(one.endpoint)
+        if network.signers.endpoint(operator_id, at=at) != one.endpoint:
+            return network.signers.update_endpoint(one.endpoint)
+        return None
+
+
+def _transfer(account: AccountKey, amount_wei: int) -> TypedCall:
+    """A plain transfer of coins."""
+    return TypedCall(
+        to=address_of(account),
+        data=b"",
+        value_wei=amount_wei,
+        gas_hint=21_000,
+        contract="account",
+        function="transfer",
+    )

@@ -1,0 +1,157 @@
+"""The whole of Apogee on one machine, step by step: chain, contracts, operators, nodes, worker.
+
+`apogee up` and `apogee demo` are these steps with another ending. Every step looks at what is there
+and continues; the caller's thread owns all processes.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from offchain.apps.compilation import Compilation
+from offchain.apps.deploy import deploy_contracts
+from offchain.apps.devnet import resolve_backend
+from offchain.apps.devnet_time import enter_epoch, first_open_epoch
+from offchain.apps.home import (
+    NETWORK,
+    Home,
+    Manifest,
+    choose_ports,
+    node_name,
+    process_names,
+    project_tools,
+)
+from offchain.apps.lifecycle import health_of
+from offchain.apps.network import Network, connect, deployment_file, draw_parts, open_sender
+from offchain.apps.operators import Enrolment, Operator, operators_of
+from offchain.apps.processes import ProcessSpec, own_command
+from offchain.apps.rpc_probe import RpcProbe
+from offchain.apps.settings import UpSettings
+from offchain.apps.supervisor import Supervisor
+from offchain.chain.deployments import verify_deployments
+from offchain.jobs.draw import DrawTable
+
+DEVNET_CHAIN_ID: Final = 31_337
+START_SECONDS: Final = 120.0
+
+
+class System:
+    """One home being brought up."""
+
+    def __init__(
+        self,
+        home: Home,
+        settings: UpSettings,
+        supervisor: Supervisor,
+        *,
+        tell: Callable[[str], None],
+        stop: threading.Event,
+    ) -> None:
+        self.home = home
+        self.settings = settings
+        self.supervisor = supervisor
+        self.manifest = self._load_or_make_manifest()
+        self._tell = tell
+        self._stop = stop
+
+    @property
+    def rpc(self) -> RpcProbe:
+        return RpcProbe(self.manifest.url("devnet"))
+
+    def network(self) -> Network:
+        return connect(self.manifest.url("devnet"), deployment_file(self.home.deployments))
+
+    def start_chain(self) -> str:
+        """Start the devnet; which backend it runs."""
+        backend = resolve_backend(project_tools(), self.home.devnet, self.settings.backend)
+        self.manifest = replace(self.manifest, backend=backend)
+        self.manifest.save(self.home)
+        port = str(self.manifest.ports["devnet"])
+        command = own_command(
+            "devnet", "--home", str(self.home.root), "--backend", backend, "--port", port
+        )
+        self._start("devnet", command)
+        self.supervisor.wait_healthy(["devnet"], self._stop)
+        return backend
+
+    def deploy(self) -> bool:
+        """Deploy with ape unless this home's contracts are on its chain; whether it did."""
+        file = deployment_file(self.home.deployments)
+        if file.exists():
+            network = self.network()
+            at = network.node.block().hash
+            verify_deployments(network.deployments, network.node, at=at)
+            return False
+        deploy_contracts(
+            self.manifest.url("devnet"),
+            self.home.deployments,
+            name=NETWORK,
+            divisor=self.settings.divisor,
+            say=self._tell,
+        )
+        return True
+
+    def operators(self) -> list[Operator]:
+        nodes = range(self.manifest.nodes)
+        return operators_of(self.home, [self.manifest.url(node_name(index)) for index in nodes])
+
+    def enrol(self) -> dict[str, int]:
+        """Fund, register, stake and join every operator; ids by role."""
+        operators = self.operators()
+        enrolment = Enrolment(self.network(), self.home)
+        enrolment.fund([one.account for one in operators])
+        return enrolment.enrol(operators, self._tell)
+
+    def open_table(self) -> int:
+        """Be in an epoch that has a table; the clock moves only where nobody is a member yet."""
+        network, operator = self.network(), self.operators()[0]
+        at = network.node.block().hash
+        if not network.signers.member_count(network.stake.current_epoch(at=at), at=at):
+            epoch = first_open_epoch(network)
+            moved = enter_epoch(network, self.rpc, epoch)
+            self._tell(f"moved the devnet's clock {moved} s forward to epoch {epoch}")
+        with open_sender(network, self.home, operator.role, operator.account) as sender:
+            table = DrawTable(draw_parts(network, sender))
+            epoch = table.current_epoch()
+            table.draw(epoch)
+        return epoch
+
+    def compile_kernels(self) -> Compilation:
+        """Begin to compile the erasure kernels once, beside other steps, for every node."""
+        return Compilation(self.home.log("kernels"))
+
+    def launch_nodes(self) -> None:
+        """Start every node; each waits until its operator is registered."""
+        for index in range(self.manifest.nodes):
+            command = own_command("da-node", "--home", str(self.home.root), "--index", str(index))
+            self._start(node_name(index), command)
+
+    def wait_nodes(self) -> None:
+        names = [node_name(index) for index in range(self.manifest.nodes)]
+        self.supervisor.wait_healthy(names, self._stop)
+
+    def start_worker(self) -> None:
+        self._start("worker", own_command("worker", "--home", str(self.home.root)))
+        self.supervisor.wait_healthy(["worker"], self._stop)
+
+    def _start(self, name: str, argv: tuple[str, ...]) -> None:
+        spec = ProcessSpec(
+            name=name,
+            argv=argv,
+            log=self.home.log(name),
+            pid_file=self.home.pid_file(name),
+            health=health_of(self.home, self.manifest, name),
+            start_seconds=START_SECONDS,
+        )
+        self.supervisor.start([spec])
+
+    def _load_or_make_manifest(self) -> Manifest:
+        if self.home.manifest.exists():
+            return Manifest.load(self.home)
+        nodes = self.settings.nodes
+        manifest = Manifest(
+            DEVNET_CHAIN_ID, self.settings.backend, nodes, choose_ports(process_names(nodes))
+        )
+        manifest.save(self.home)
+        return manifest

@@ -1,0 +1,172 @@
+"""What the chain says is due, and how each kind of job is done; thin over the domains.
+
+Load: open matters and their records at one block. Decide: pure. Apply: one use case or one call,
+keyed by its on-chain id, so that doing it again does nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from offchain.chain.errors import CallReverted
+from offchain.chain.model import Address, Block, TypedCall
+from offchain.chain.ports import ChainReader
+from offchain.chain.sender import TransactionSender
+from offchain.core.errors import InvalidInput
+from offchain.da.model import Blob, BlobState, Record
+from offchain.da.onchain import BlobPaid, DAEntranceClient
+from offchain.jobs.draw import DrawTable
+from offchain.jobs.model import Handlers, Job, JobKind, Outcome
+from offchain.jobs.open_matters import MatterWatch
+from offchain.staking.court import WAITING, CaseState
+from offchain.staking.onchain import SlashingCourtClient
+
+# A disperser that is alive confirms within seconds; only what it left behind is a job.
+QUIET_SECONDS: Final = 15
+
+OpenSender = Callable[[], AbstractContextManager[TransactionSender]]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkParts:
+    """What jobs work with. `resume` finishes a dispersal that a dead process left behind."""
+
+    reader: ChainReader
+    entrance: DAEntranceClient
+    court: SlashingCourtClient
+    table: Callable[[TransactionSender | None], DrawTable]
+    open_sender: OpenSender
+    sender_address: Address
+    resume: Callable[[bytes], None]
+
+
+class Work:
+    """Finds and does the jobs of one home."""
+
+    def __init__(self, parts: WorkParts, open_watch: Callable[[], MatterWatch]) -> None:
+        self._parts = parts
+        self._open_watch = open_watch
+        self._watch: MatterWatch | None = None
+
+    def handlers(self) -> Handlers:
+        return {
+            JobKind.CONFIRM_BLOB: self.confirm_blob,
+            JobKind.REFUND_BLOB: self.refund_blob,
+            JobKind.DRAW_EPOCH: self.draw_epoch,
+            JobKind.SETTLE_SLASH: self.settle_slash,
+        }
+
+    def find_due(self) -> Iterable[Job]:
+        """Everything due at the newest block. Called from one thread only."""
+        if self._watch is None:
+            self._watch = self._open_watch()
+        matters, block = self._watch.look(), self._parts.reader.block()
+        for blob_id in sorted(matters.blobs):
+            kind = job_for_blob(self._parts.entrance.record(blob_id, at=block.hash), block)
+            if kind:
+                yield Job(kind, "0x" + blob_id.hex())
+        for offence_id in sorted(matters.cases):
+            if self._settlement(offence_id, block):
+                yield Job(JobKind.SETTLE_SLASH, "0x" + offence_id.hex())
+        table = self._parts.table(None)
+        epoch = table.current_epoch()
+        if table.is_due(epoch):
+            yield Job(JobKind.DRAW_EPOCH, str(epoch))
+
+    def confirm_blob(self, subject: str) -> Outcome:
+        blob_id = parse_id(subject)
+        block = self._parts.reader.block()
+        record = self._parts.entrance.record(blob_id, at=block.hash)
+        if record.state is not BlobState.PAID:
+            return Outcome.ALREADY
+        if block.timestamp > record.deadline:
+            return Outcome.NOT_DUE
+        self._parts.resume(blob_id)
+        return Outcome.DONE
+
+    def refund_blob(self, subject: str) -> Outcome:
+        blob_id = parse_id(subject)
+        block, entrance = self._parts.reader.block(), self._parts.entrance
+        record = entrance.record(blob_id, at=block.hash)
+        if record.state is not BlobState.PAID:
+            return Outcome.ALREADY
+        if block.timestamp <= record.deadline:
+            return Outcome.NOT_DUE
+        call = entrance.refund(blob_of(entrance.payment_of(blob_id, at=block.hash)))
+        return self._apply(call, f"da.refund:{blob_id.hex()}")
+
+    def draw_epoch(self, subject: str) -> Outcome:
+        if not subject.isdigit() or len(subject) > 18:
+            raise InvalidInput("an epoch is a number", subject=subject[:40])
+        with self._parts.open_sender() as sender:
+            return self._parts.table(sender).draw(int(subject))
+
+    def settle_slash(self, subject: str) -> Outcome:
+        offence_id = parse_id(subject)
+        call = self._settlement(offence_id, self._parts.reader.block())
+        if call is None:
+            return Outcome.NOT_DUE
+        # A waiting case may be executed in parts, one for each epoch's room under the cap.
+        block = self._parts.reader.block()
+        part = self._parts.court.case_of(offence_id, at=block.hash).taken
+        return self._apply(call, f"court.{call.function}:{offence_id.hex()}:{part}")
+
+    def _settlement(self, offence_id: bytes, block: Block) -> TypedCall | None:
+        """The call that moves a case on, when the contract would accept it now."""
+        court = self._parts.court
+        state = court.case_of(offence_id, at=block.hash).state
+        if state in WAITING:
+            call = court.execute(offence_id)
+        elif state is CaseState.EXECUTED:
+            call = court.settle_correlation(offence_id)
+        else:
+            return None
+        try:
+            asked = call.call_from(self._parts.sender_address)
+            self._parts.reader.calls([asked], at=block.hash)
+        except CallReverted:
+            return None
+        return call
+
+    def _apply(self, call: TypedCall, key: str) -> Outcome:
+        with self._parts.open_sender() as sender:
+            sender.execute(call, key=key)
+        return Outcome.DONE
+
+
+def job_for_blob(record: Record, block: Block) -> JobKind | None:
+    """What a paid blob needs now; None while its disperser may be at it, or when it is over."""
+    if record.state is not BlobState.PAID:
+        return None
+    if block.timestamp > record.deadline:
+        return JobKind.REFUND_BLOB
+    is_quiet = block.timestamp >= record.paid_at + QUIET_SECONDS
+    return JobKind.CONFIRM_BLOB if is_quiet else None
+
+
+def blob_of(paid: BlobPaid) -> Blob:
+    """The blob as the contract takes it, from the event of its payment."""
+    from offchain.core.hashing import keccak
+
+    return Blob(
+        payer=paid.payer,
+        disperser=paid.disperser,
+        data_root=paid.data_root,
+        commitment_hash=keccak(paid.commitment),
+        columns=paid.columns,
+        length=paid.length,
+        retention_days=paid.retention_days,
+        salt=paid.salt,
+    )
+
+
+def parse_id(subject: str) -> bytes:
+    """32 bytes from 0x-hex. Raises: InvalidInput."""
+    try:
+        raw = bytes.fromhex(subject.removeprefix("0x"))
+    except ValueError as error:
+        raise InvalidInput("an id is 0x and 64 hex digits", subject=subject[:80]) from error
+    if len(raw) != 32:
+        raise InvalidInput("an id is 0x and 64 hex digits", subject=subject[:80])
+    return raw
