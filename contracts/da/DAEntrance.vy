@@ -403,6 +403,7 @@ def _check_disperser(blob: IDAEntrance.Blob, blob_id: bytes32, authorisation: By
     assert staticcall IStakeView(STAKE).is_member(pool), "da_entrance: disperser unstaked"
     if staticcall IStakeView(STAKE).operator_of(blob.payer) == operator_id:
         return operator_id
+    assert len(authorisation) == 65, "da_entrance: not authorised"
     digest: bytes32 = attestation._dispersal_digest(blob_id, self)
     assert ecdsa._recover_sig(digest, authorisation) == blob.disperser, "da_entrance: not authorised"
     return operator_id

@@ -19,6 +19,7 @@ from offchain.core.layout import columns_for
 from offchain.da.model import (
     Attestation,
     Blob,
+    BlobState,
     Certificate,
     Record,
     Terms,
@@ -96,8 +97,6 @@ def raw(address: Any) -> bytes:
 
 
 def read_record(answer: Any) -> Record:
-    from offchain.da.model import BlobState
-
     values = list(answer)
     return Record(BlobState(int(values[0])), *values[1:])
 
@@ -241,6 +240,11 @@ def pay(site: DaSite, blob: Blob, *, value: int | None = None, authorisation: by
     )
 
 
+def event_of(site: DaSite, name: str) -> Any:
+    """The one event of this name that the last call of DAEntrance logged."""
+    return next(one for one in site.entrance.get_logs() if type(one).__name__ == name)
+
+
 def entropy_of(site: DaSite, identifier: bytes) -> bytes:
     """What this test chain answers for the block after the payment."""
     return keccak(b"block", int(site.record(identifier).paid_block + 1).to_bytes(8, "big"))
@@ -285,7 +289,7 @@ def ballot(site: DaSite, blob: Blob, entropy: bytes, **changes: Any) -> Ballot:
     identifier = site.blob_id(blob)
     record = site.record(identifier)
     drawn = site.signers.epoch_table(record.epoch)
-    table = table_of(site, drawn[1]) if drawn[1] == record.epoch else table_as_drawn(site, drawn[1])
+    table = table_of(site, drawn[1])
     seed = blob_seed(drawn[3], identifier, entropy)
     assignment = assign(seed, len(table.quorums))
     quorum = table.quorums[assignment.quorum_id]
@@ -313,11 +317,6 @@ def ballot(site: DaSite, blob: Blob, entropy: bytes, **changes: Any) -> Ballot:
         attestation_digest(attestation, site.domain()),
         tuple(keys[signer.operator_id] for signer in quorum.signers),
     )
-
-
-def table_as_drawn(site: DaSite, epoch: int) -> QuorumTable:
-    """The table of the epoch it was drawn for; its seed is kept by DASigners."""
-    return table_of(site, epoch)
 
 
 def confirm(site: DaSite, blob: Blob, certificate: Certificate, sender: str | None = None) -> None:
