@@ -8,6 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from pydantic_core import from_json
+
 from offchain.chain.errors import AnswerMalformed
 from offchain.chain.model import (
     ADDRESS_BYTES,
@@ -41,8 +43,10 @@ def write_requests(questions: Sequence[Question]) -> bytes:
 def read_answers(raw: bytes, count: int) -> list[Answer]:
     """Answers in the order of the questions. Raises: AnswerMalformed."""
     try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        # Bounds nesting at 200; `json` would follow it until the C stack ends, because py-evm lifts
+        # Python's recursion limit where it is loaded.
+        body = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
         raise AnswerMalformed(reason="not JSON", start=raw[:80].decode(errors="replace")) from error
     members = body if isinstance(body, list) else [body]
     if len(members) == 1 and count > 1 and "error" in members[0]:

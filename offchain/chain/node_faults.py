@@ -1,7 +1,7 @@
 """Which error a node's refusal is: geth, Anvil and py-evm say the same things in different words.
 
 Matching is by JSON-RPC code where one is reserved, by lower-case substring otherwise; the tests
-feed the wording of each node. Source: geth core/txpool/errors.go and core/error.go, Anvil
+feed the wording of each node. Source: EIP-1474, geth core/txpool/errors.go and core/error.go, Anvil
 crates/anvil/src/eth/error.rs, offchain/chain/devnet/faults.py.
 """
 
@@ -22,6 +22,7 @@ from offchain.chain.ports import Fault
 from offchain.core.errors import ApogeeError
 
 REVERT_CODE: Final = 3
+NOT_FOUND_CODE: Final = -32_001  # EIP-1474: the requested resource is not there
 LIMIT_CODE: Final = -32_005
 METHOD_UNKNOWN_CODE: Final = -32_601
 
@@ -82,6 +83,8 @@ def error_of(fault: Fault, *, index: int = 0) -> ApogeeError:
             return kind(node_message=fault.message)
     if fault.code == LIMIT_CODE:
         return TooManyResults(node_message=fault.message)
+    if fault.code == NOT_FOUND_CODE:
+        return BlockUnknown(node_message=fault.message)
     if message.startswith("block ") and message.endswith("not found"):
         return BlockUnknown(node_message=fault.message)
     if fault.code in {METHOD_UNKNOWN_CODE, -32_600, -32_700}:

@@ -99,7 +99,10 @@ class ChainWriter(Protocol):
         ...
 
     def estimate(self, calls: Sequence[Call]) -> list[int]:
-        """Gas for each call on the pending block. Raises: CallReverted, InsufficientFunds."""
+        """Gas for each call on the pending block.
+
+        Raises: CallReverted; InsufficientFunds from nodes that look at the balance.
+        """
         ...
 
     def fees(self) -> FeeQuote:
