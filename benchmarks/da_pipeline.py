@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.rows import Row, at_least, at_most
 
-COMMAND = "apogee bench da_pipeline --json"
+COMMAND = "apogee bench da --json"
 NODES = 4
 RSS_BAR_MB = 400.0
 MEGABYTE = 1_000_000

@@ -20,7 +20,7 @@ from typing import Final
 
 from offchain.core.bls import Signature
 from offchain.core.erasure import ErasureEngine
-from offchain.core.kzg import load_setup
+from offchain.core.kzg import prepare
 from offchain.core.layout import COSET_DEPTH, Shape
 from offchain.core.wire import HEADER_BYTES, Header, parse_rows
 from offchain.da.authenticate import SignedRequest, request_digest, require_sender
@@ -100,9 +100,9 @@ class AcceptRows:
     async def restore(self) -> None:
         """Count what earlier runs decided and did not see confirmed against its payers.
 
-        The trusted setup is read here, so that no sender waits for it.
+        What the first header check would prepare is prepared here, so that no sender waits for it.
         """
-        await asyncio.to_thread(load_setup)
+        await asyncio.to_thread(prepare, use_ifma=self._parts.engine.uses_ifma)
         for decision in await self._parts.journal.decisions():
             self.count(decision.blob_id, decision.payer, decision.reserved_bytes)
 

@@ -271,7 +271,7 @@ class FetchRows:
             check_rows(hunt.checked, [triple], self._engine)
         except EncodingFault as error:
             if path_holds(hunt.checked, triple, self._engine):
-                raise Bottom(blob_id=hunt.blob_id.hex(), row=row.index, fault=error.code) from error
+                raise BottomProven(hunt.checked.header, row, fault=error.code) from error
             return False
         except RowRejected:
             return False

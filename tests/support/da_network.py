@@ -286,3 +286,9 @@ async def http_network(
         finally:
             for operator in list(network.servers):
                 await network.stop(operator)
+
+
+def agreed_site(port: int, blobs: int) -> tuple[Site, list[Upload]]:
+    """The chain that a test and its child processes agree on: nodes at `port`.., paid blobs."""
+    site = with_endpoints(a_site(4), [port + place for place in range(4)])
+    return site, [an_upload(site, payload=b"blob %d" % number) for number in range(blobs)]

@@ -1,6 +1,6 @@
 """One node as a process of its own, that may be told to die by SIGKILL at a disk step.
 
-  python -m tests.support.da_node_process FOLDER PORT BLOBS [STEP]
+  da_node_process.py FOLDER PORT BLOBS [STEP]
 
 Every process builds the same memory chain: four signers at PORT .. PORT+3, BLOBS paid blobs, with
 operator 1 served here. STEP counts disk calls from the end of start-up; without it nothing fails.
@@ -10,33 +10,19 @@ import asyncio
 import sys
 from pathlib import Path
 
+from da_network import a_node, agreed_site, face_of, the_engine
+
 from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_journal import DiskJournal, FolderLock
 from offchain.da.adapters.disk_rows import DiskRows
 from offchain.da.adapters.faulty_disk import Fault, FaultyDisk
 from offchain.da.adapters.http_node import build_node_app, node_server
-from tests.support.da_network import (
-    Site,
-    Upload,
-    a_node,
-    a_site,
-    an_upload,
-    face_of,
-    the_engine,
-    with_endpoints,
-)
 
 NEVER = 1_000_000
 
 
-def the_site(port: int, blobs: int) -> tuple[Site, list[Upload]]:
-    """The chain that parent and children agree on."""
-    site = with_endpoints(a_site(4), [port + place for place in range(4)])
-    return site, [an_upload(site, payload=b"blob %d" % number) for number in range(blobs)]
-
-
 async def serve(folder: Path, port: int, blobs: int, step: int) -> None:
-    site, _ = the_site(port, blobs)
+    site, _ = agreed_site(port, blobs)
     lock = FolderLock(folder)
     disk = FaultyDisk(LocalDisk(), Fault.KILL, at_step=NEVER)
     store = DiskRows(disk, folder / "rows", the_engine().row_roots)

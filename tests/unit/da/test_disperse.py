@@ -30,7 +30,7 @@ def state_of(site: Site, blob_id: bytes) -> BlobState:
     return site.chain.view(blob_id, at=site.chain.head().block).record.state
 
 
-def test_disperse__all_nodes_sign__confirmed_and_each_row_sent_once() -> None:
+def test_inv_da_19__all_nodes_sign__each_row_sent_once_within_the_bound() -> None:
     site = a_site(4)
 
     async def story() -> Dispersed:
@@ -40,6 +40,7 @@ def test_disperse__all_nodes_sign__confirmed_and_each_row_sent_once() -> None:
     assert BlobState.CONFIRMED is state_of(site, done.blob_id)
     assert done.absent == ()
     assert done.bytes_sent == 3_072 * (324 + 256) + 4 * (32_960 + 44)
+    assert done.bytes_sent <= 3.1 * (len(PAYLOAD) + 253_952) + 1_000_000 + 4 * 33_004
 
 
 def test_disperse__same_terms_again__same_blob_and_no_second_payment() -> None:

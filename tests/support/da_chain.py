@@ -1,0 +1,209 @@
+"""The real contracts on the embedded EVM, with staked operators and a drawn table."""
+
+import asyncio
+import sysconfig
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from eth_account import Account
+
+from offchain.apps.genesis import DA, Ref, scaled_genesis
+from offchain.chain.adapters.memory import EmbeddedTransport
+from offchain.chain.contract import ContractClient, creation_call
+from offchain.chain.contract_abi import artifact
+from offchain.chain.deployments import Deployment, Deployments
+from offchain.chain.devnet.network import DEV_MNEMONIC
+from offchain.chain.dispatch import SenderPolicy
+from offchain.chain.keys import LocalSigner
+from offchain.chain.model import show_address
+from offchain.chain.node import Node
+from offchain.chain.ports import Question
+from offchain.chain.sender import TransactionSender
+from offchain.core.bls import DST_POSSESSION, SecretKey
+from offchain.core.units import WEI_PER_COIN
+from offchain.da.adapters.chain_ledger import ChainClients, ChainLedger
+from offchain.da.onchain import DAChallengesClient, DAEntranceClient, DASignersClient
+from offchain.jobs.draw import DrawParts, DrawTable
+from offchain.staking.onchain import (
+    OperatorRegistryClient,
+    SlashingCourtClient,
+    StakeManagerClient,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+STAKE_WEI = 1_000 * WEI_PER_COIN
+
+
+@cache
+def bytecode_of(name: str) -> bytes:
+    """Creation code, compiled now."""
+    from vyper.cli.vyper_compile import compile_files
+
+    folder = "da" if name.startswith("DA") else "staking"
+    source = ROOT / "contracts" / folder / f"{name}.vy"
+    found = compile_files(
+        [source], ["bytecode"], paths=[str(ROOT), sysconfig.get_paths()["purelib"]]
+    )
+    [output] = found.values()
+    return bytes.fromhex(output["bytecode"][2:])
+
+
+@dataclass
+class DaChain:
+    """One chain with everything deployed; operators 1..n are staked, all but the last have joined.
+
+    The last operator is the disperser: staked, without a node.
+    """
+
+    transport: EmbeddedTransport
+    node: Node
+    deployments: Deployments
+    signers: list[LocalSigner]
+    senders: list[TransactionSender]
+    secrets: dict[int, SecretKey]
+
+    def client(self, kind: type[ContractClient]) -> ContractClient:
+        return kind(self.deployments, self.node)
+
+    def ledger(self) -> ChainLedger:
+        return ChainLedger(
+            ChainClients(
+                self.node,
+                DAEntranceClient(self.deployments, self.node),
+                DASignersClient(self.deployments, self.node),
+                StakeManagerClient(self.deployments, self.node),
+            )
+        )
+
+    def ask(self, method: str, *params: object) -> None:
+        [answer] = self.transport.ask([Question(method, tuple(params))])
+        assert answer.fault is None, answer
+
+    def mine(self, seconds: int = 0) -> None:
+        if seconds:
+            self.ask("evm_increaseTime", seconds)
+        self.ask("evm_mine")
+
+    def close(self) -> None:
+        for sender in self.senders:
+            sender.close()
+        self.node.close()
+
+    @asynccontextmanager
+    async def heartbeat(self) -> AsyncIterator[None]:
+        """Empty blocks in the background, as a devnet mines them."""
+
+        async def beat() -> None:
+            while True:
+                await asyncio.to_thread(self.mine)
+                await asyncio.sleep(0.1)
+
+        task = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def deploy_chain(folder: Path, endpoints: list[str]) -> DaChain:
+    """Deploy, stake one operator an endpoint and one disperser, and draw the first table."""
+    transport = EmbeddedTransport()
+    node = Node(transport)
+    Account.enable_unaudited_hdwallet_features()
+    signers = [
+        LocalSigner.from_secret(
+            bytes(Account.from_mnemonic(DEV_MNEMONIC, account_path=f"m/44'/60'/0'/0/{n}").key)
+        )
+        for n in range(len(endpoints) + 1)
+    ]
+    policy = SenderPolicy(finality_blocks=0)
+    senders = [
+        TransactionSender.open(node, signer, folder / f"outbox-{n}.sqlite", policy=policy)
+        for n, signer in enumerate(signers)
+    ]
+    deployments = _deploy(node, senders[0])
+    secrets = {
+        number: SecretKey.from_seed(b"embedded chain operator %9d" % number)
+        for number in range(1, len(signers) + 1)
+    }
+    chain = DaChain(transport, node, deployments, signers, senders, secrets)
+    for number, endpoint in enumerate([*endpoints, None], 1):
+        _enrol(chain, number, endpoint)
+    chain.mine(288)
+    _draw(chain)
+    return chain
+
+
+def _deploy(node: Node, sender: TransactionSender) -> Deployments:
+    governance = show_address(sender.account)
+    genesis = scaled_genesis(governance=governance, treasury="0x" + "77" * 20)
+    found = Deployments("embedded", node.chain_id())
+    for step in genesis.deployments():
+        call = creation_call(step.name, bytecode_of(step.name), *_resolved(step.arguments, found))
+        receipt = sender.execute(call, key=f"deploy:{step.name}")
+        assert receipt.contract_address is not None
+        found = found.including(
+            Deployment(
+                step.name,
+                receipt.contract_address,
+                receipt.block_number,
+                receipt.transaction_hash,
+                (),
+                artifact(step.name).integrity,
+                artifact(step.name).layout_hash,
+            )
+        )
+    for number, step in enumerate(genesis.wiring()):
+        kind = type(step.name, (ContractClient,), {"contract": step.name})
+        call = kind(found, node)._build(step.function, *_resolved(step.arguments, found))
+        sender.execute(call, key=f"wire:{number}")
+    return found
+
+
+def _resolved(value: object, found: Deployments) -> tuple[object, ...]:
+    def one(item: object) -> object:
+        if isinstance(item, Ref):
+            return found.address_of(item.name)
+        if isinstance(item, tuple):
+            return tuple(one(part) for part in item)
+        return item
+
+    return tuple(one(item) for item in value)
+
+
+def _enrol(chain: DaChain, number: int, endpoint: str | None) -> None:
+    registry = OperatorRegistryClient(chain.deployments, chain.node)
+    stake = StakeManagerClient(chain.deployments, chain.node)
+    sender, secret = chain.senders[number - 1], chain.secrets[number]
+    key = secret.public_key().eip2537()
+    digest = registry.possession_digest(sender.account, key, at=chain.node.block().hash)
+    proof = secret.sign(digest, DST_POSSESSION).eip2537()
+    sender.execute(registry.register(key, proof), key="register")
+    sender.execute(stake.join(DA, 1_000, stake_wei=STAKE_WEI), key="stake")
+    if endpoint is not None:
+        joining = DASignersClient(chain.deployments, chain.node).join(endpoint)
+        sender.execute(joining, key="join")
+
+
+def _draw(chain: DaChain) -> None:
+    drawing = DrawTable(
+        DrawParts(
+            chain.node,
+            OperatorRegistryClient(chain.deployments, chain.node),
+            StakeManagerClient(chain.deployments, chain.node),
+            DASignersClient(chain.deployments, chain.node),
+            chain.senders[0],
+        )
+    )
+    drawing.draw(drawing.current_epoch())
+
+
+def court_of(chain: DaChain) -> tuple[SlashingCourtClient, DAChallengesClient]:
+    return (
+        SlashingCourtClient(chain.deployments, chain.node),
+        DAChallengesClient(chain.deployments, chain.node),
+    )
