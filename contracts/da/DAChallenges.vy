@@ -7,8 +7,8 @@
 @notice SlashingCourt asks here whether evidence proves an offence of a DA signer. This contract moves no money and
         keeps no state: each offence has a module that verifies its evidence and says what it is about.
 @custom:kill Nothing to stop: it only answers.
-@custom:security The epoch is the one that the signer itself named in the first statement; the court judges the stake
-                 of that epoch and refuses one outside its window.
+@custom:security The stake that answers is that of the epoch the blob was paid in, whatever epoch the statements name:
+                 else a signer could spend its own offence id on an epoch of small stake.
 """
 from ..interfaces import IAdjudicator
 from ..interfaces import IDAChallenges
@@ -68,7 +68,7 @@ def adjudicate(offence: uint256, evidence: Bytes[C.MAX_EVIDENCE]) -> IAdjudicato
     return IAdjudicator.Finding(
         offence=offence,
         pool=(operator_id << SERVICE_BITS) | C.DA,
-        epoch=case.first.epoch,
+        epoch=self._liable_epoch(case),
         subject=equivocation._subject(case.blob_id, case.seed, key_hash),
         amount=0,
         victim=empty(address),
@@ -93,3 +93,17 @@ def equivocation_subject(blob_id: bytes32, seed: bytes32, key_hash: bytes32) -> 
     @notice What an equivocation is about: one (blob id, seed) of one key is punished once.
     """
     return equivocation._subject(blob_id, seed, key_hash)
+
+
+# --- INTERNAL
+
+
+@view
+@internal
+def _liable_epoch(case: IDAChallenges.Equivocation) -> uint256:
+    """
+    @dev The epoch the blob was paid in. A blob that was never paid has no true seed, so no other evidence can share
+         its subject, and the signer's own word decides.
+    """
+    record: IDAEntrance.Record = staticcall IDAEntrance(ENTRANCE).record(case.blob_id)
+    return record.epoch if record.paid_at != 0 else case.first.epoch

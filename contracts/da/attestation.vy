@@ -16,19 +16,15 @@ DISPERSAL_TYPE: constant(bytes32) = keccak256("Dispersal(bytes32 blobId)")
 
 
 struct Attestation:
-        blob_id: bytes32
-        epoch: uint256
-        quorum_id: uint256
-        seed: bytes32
-    # of the blob's assignment
-        data_root: bytes32
-        commitment_hash: bytes32
-    # keccak-256 of the 48 bytes of C
-        columns: uint256
-        length: uint256
-    # payload bytes
-        expiry: uint256
-    # seconds
+    blob_id: bytes32
+    epoch: uint256
+    quorum_id: uint256
+    seed: bytes32  # of the blob's assignment
+    data_root: bytes32
+    commitment_hash: bytes32  # keccak-256 of the 48 bytes of C
+    columns: uint256
+    length: uint256  # payload bytes
+    expiry: uint256  # seconds
 
 
 @view

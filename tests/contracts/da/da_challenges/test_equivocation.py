@@ -22,6 +22,7 @@ from tests.support.da import (
     a_blob,
     ballot,
     da_deployer,
+    draw,
     mine_entropy,
     pay,
     raw,
@@ -34,6 +35,7 @@ from tests.support.staking import (
     a_key,
     a_wallet,
     key_bytes,
+    next_epoch,
     proof_of_possession,
 )
 
@@ -231,6 +233,37 @@ def test_report__equivocation__slashes_a_third_of_the_stake_once(crime: Crime) -
     with boa.reverts("court: punished already"):
         site.court.report(DA_EQUIVOCATION, turned, salt, sender=reporter)
     assert site.stake.slashed_at(pool, crime.honest.epoch) == 30 * COIN
+
+
+def test_report__self_report_with_old_epoch__takes_stake_of_the_paid_epoch(site: DaSite) -> None:
+    culprit = site.operators[2]
+    poor_epoch = site.stake.current_epoch()
+    site.stake.deposit(DA, value=900 * COIN, sender=culprit.owner)
+    next_epoch()
+    draw(site)
+    owner = site.operators[0].owner
+    blob = a_blob(owner, owner)
+    real = ballot(site, blob, mine_entropy(site, pay(site, blob))).attestation
+    rule = (1, DA, 3_000, 2_000, 0, EVIDENCE_SECONDS, False, True, site.challenges.address)
+    site.court.add_type(DA_EQUIVOCATION, rule, sender=site.governance)
+    fakes = [replace(real, epoch=poor_epoch, data_root=keccak(bytes([n]))) for n in range(2)]
+    evidence = Crime(site, culprit, *fakes).evidence()
+    accomplice, salt = a_wallet("accomplice"), keccak(b"salt")
+    _commit(site, evidence, accomplice, salt)
+
+    site.court.report(DA_EQUIVOCATION, evidence, salt, sender=accomplice)
+
+    pool = culprit.pool(DA)
+    assert (site.stake.stake_at(pool, poor_epoch), real.epoch) == (100 * COIN, poor_epoch + 1)
+    assert site.stake.slashed_at(pool, poor_epoch) == 0
+    assert site.stake.slashed_at(pool, real.epoch) == 300 * COIN
+
+
+def test_inv_da_16__blob_never_paid__the_first_statement_names_the_epoch(crime: Crime) -> None:
+    unpaid = replace(crime.honest, blob_id=keccak(b"never paid"), epoch=crime.honest.epoch - 1)
+    other = replace(unpaid, length=unpaid.length + 1)
+
+    assert crime.adjudicate(crime.evidence(unpaid, other))[2] == unpaid.epoch
 
 
 def _commit(site: DaSite, evidence: bytes, reporter: str, salt: bytes) -> None:
