@@ -41,6 +41,8 @@ def test_host__configured_name__admitted() -> None:
         ("https://allowed.example:444", False),
         ("null", False),
         ("", False),
+        ("Titanoboa", True),
+        ("https://titanoboa", False),
     ],
 )
 def test_origin__header__admitted_when_absent_or_listed(header: str | None, admitted: bool) -> None:
