@@ -128,6 +128,12 @@ class Ledger(Protocol):
     def exposed(self, pool: int, epoch: int) -> int: ...
     def reserved(self, pool: int) -> int: ...
     def slash(self, pool: int, epoch: int, amount: int) -> int: ...
+    def reserve(self, pool: int, amount: int) -> None: ...
+    def release(self, pool: int, amount: int) -> None: ...
+    def open_case(self, pool: int) -> None: ...
+    def close_case(self, pool: int) -> None: ...
+    def jail(self, pool: int, until: int) -> None: ...
+    def tombstone(self, operator_id: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +239,16 @@ class Court:
         elif rule.correlated and rule.base_bps < rule.cap_bps:
             case.state = CaseState.EXECUTED
         self.cases[number] = case
+        if rule.offence_class is not OffenceClass.ATTESTED:
+            self._restrain(rule, finding.pool, now)
         taken = self._take(case, part)
         if rule.offence_class is OffenceClass.MISSED:
             self._use(rule.service, now, taken)
         if case.state is CaseState.CLOSED:
-            self._close(number, case, now)
+            self._insure(number, case, now)
+        else:
+            self.ledger.open_case(finding.pool)
+            self.ledger.reserve(finding.pool, case.left)
         return case
 
     def execute(self, number: bytes, now: int) -> int:
@@ -249,9 +260,15 @@ class Court:
             raise WrongState(state=case.state.name)
         due = min(case.left, self._under_cap(rule, case))
         part = min(due, room)
+        self.ledger.release(case.finding.pool, part + case.left - due)
+        if case.state is CaseState.PENDING:
+            self._restrain(rule, case.finding.pool, now)
         taken = self._take(case, part)
         self._use(rule.service, now, taken)
-        case.left = due - part if taken == part else 0
+        case.left = due - part
+        if taken < part:
+            self.ledger.release(case.finding.pool, case.left)
+            case.left = 0
         case.state = CaseState.QUEUED
         if not case.left:
             self._close(number, case, now)
@@ -279,6 +296,8 @@ class Court:
         case = self.cases[number]
         if case.state not in WAITING or now >= case.opened_at + self.clock.veto_seconds:
             raise WrongState(state=case.state.name)
+        self.ledger.release(case.finding.pool, case.left)
+        self.ledger.close_case(case.finding.pool)
         case.state, case.left = CaseState.VETOED, 0
 
     def collect(self, number: bytes, now: int) -> int:
@@ -352,8 +371,19 @@ class Court:
         case.loss -= shares.victim
         return taken
 
+    def _restrain(self, rule: Rule, pool: int, now: int) -> None:
+        if rule.tombstones:
+            self.ledger.tombstone(pool >> 8)
+        elif rule.jail_epochs:
+            until = self.clock.epoch_of(now) + 1 + rule.jail_epochs
+            self.ledger.jail(pool, self.clock.genesis + until * self.clock.epoch_seconds)
+
     def _close(self, number: bytes, case: Case, now: int) -> None:
         case.state = CaseState.CLOSED
+        self.ledger.close_case(case.finding.pool)
+        self._insure(number, case, now)
+
+    def _insure(self, number: bytes, case: Case, now: int) -> None:
         if case.loss and case.finding.victim is not None:
             epoch = self.clock.epoch_of(now)
             self.insurance.register(number, case.finding.victim, case.loss, epoch)
