@@ -6,7 +6,7 @@ comes after a crash sends the same bytes again.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from offchain.chain.clock import Clock
@@ -14,7 +14,7 @@ from offchain.chain.errors import FeeTooLow
 from offchain.chain.fees import FeePolicy, Offer, first_offer, next_offer
 from offchain.chain.model import FeeQuote, TypedCall
 from offchain.chain.outbox import Outbox
-from offchain.chain.outbox_model import Attempt, Entry, Intent
+from offchain.chain.outbox_model import Attempt, Entry, Intent, State
 from offchain.chain.ports import Chain, Signer, UnsignedTransaction
 from offchain.core.errors import ApogeeError
 
@@ -61,12 +61,16 @@ class Dispatcher:
             return []
         nonce = self._next_nonce()
         offer = first_offer(quote, self._policy.fees)
-        signed = [
-            (entry.id, nonce + index, self._attempt(entry.intent, nonce + index, offer))
+        attempts = [
+            self._attempt(entry.intent, nonce + index, offer) for index, entry in enumerate(entries)
+        ]
+        self._outbox.record_signed(
+            (entry.id, nonce + index, attempts[index]) for index, entry in enumerate(entries)
+        )
+        return [
+            replace(entry, state=State.SENT, nonce=nonce + index, attempts=(attempts[index],))
             for index, entry in enumerate(entries)
         ]
-        self._outbox.record_signed(signed)
-        return self._reread(entries)
 
     def replace(self, entries: Sequence[Entry], quote: FeeQuote) -> list[Entry]:
         """Sign again for more; those whose cap is reached stay as they are and are left out."""

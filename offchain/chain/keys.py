@@ -8,16 +8,16 @@ import functools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import rlp
+from coincurve import PrivateKey
 from eth_keyfile.keyfile import decode_keyfile_json
-from eth_keys.datatypes import PrivateKey
 
 from offchain.chain.devnet.network import DEV_ACCOUNTS, DEV_MNEMONIC
 from offchain.chain.errors import KeyMissing, WellKnownKey
 from offchain.chain.model import Address, show_address
 from offchain.chain.ports import UnsignedTransaction
+from offchain.chain.rlp_encoding import Item, encode_rlp
 from offchain.core.errors import InvalidInput
 from offchain.core.hashing import keccak
 
@@ -41,7 +41,8 @@ class LocalSigner:
             raise InvalidInput("a private key has 32 bytes", length=len(secret))
         try:
             key = PrivateKey(secret)
-            return cls(Address(key.public_key.to_canonical_address()), key)
+            point = key.public_key.format(compressed=False)
+            return cls(Address(keccak(point[1:])[12:]), key)
         except ValueError as error:
             raise InvalidInput("not a private key of secp256k1") from error
 
@@ -56,7 +57,7 @@ class LocalSigner:
         return cls.from_secret(bytes(secret))
 
     def sign_transaction(self, transaction: UnsignedTransaction) -> bytes:
-        fields: list[Any] = [
+        fields: list[Item] = [
             transaction.chain_id,
             transaction.nonce,
             transaction.tip_wei,
@@ -67,12 +68,18 @@ class LocalSigner:
             transaction.data,
             [],
         ]
-        signature = self._key.sign_msg_hash(keccak(_TYPE, bytes(rlp.encode(fields))))
-        return _TYPE + bytes(rlp.encode([*fields, signature.v, signature.r, signature.s]))
+        signature = self._sign(keccak(_TYPE, encode_rlp(fields)))
+        parity, r, s = signature[64], signature[:32], signature[32:64]
+        numbers = [parity, int.from_bytes(r, "big"), int.from_bytes(s, "big")]
+        return _TYPE + encode_rlp([*fields, *numbers])
 
     def sign_digest(self, digest: bytes) -> bytes:
-        signature = self._key.sign_msg_hash(digest)
-        return signature.to_bytes()[:64] + bytes([_LOW_V + signature.v])
+        signature = self._sign(digest)
+        return signature[:64] + bytes([_LOW_V + signature[64]])
+
+    def _sign(self, digest: bytes) -> bytes:
+        """Deterministic (RFC 6979) r || s || parity; s is low."""
+        return bytes(self._key.sign_recoverable(digest, hasher=None))
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NewType
 
 from offchain.chain.errors import AddressInvalid
+from offchain.chain.rlp_encoding import encode_rlp
 from offchain.core.errors import ApogeeError
 from offchain.core.hashing import keccak
 from offchain.core.units import BlockNumber
@@ -149,6 +150,4 @@ def show_address(address: bytes) -> str:
 
 def created_address(sender: Address, nonce: int) -> Address:
     """Where a contract created by `sender` with this nonce lies."""
-    import rlp
-
-    return Address(keccak(bytes(rlp.encode([bytes(sender), nonce])))[12:])
+    return Address(keccak(encode_rlp([sender, nonce]))[12:])

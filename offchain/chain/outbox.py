@@ -23,6 +23,7 @@ from offchain.chain.outbox_model import Attempt, Entry, Inclusion, Intent, State
 
 LOCK_POLL_SECONDS: Final = 0.05
 BUSY_MILLISECONDS: Final = 10_000
+MAX_VARIABLES: Final = 900  # in one SQL statement
 MAX_NONCE: Final = 2**63 - 1  # what SQLite counts to
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -96,6 +97,14 @@ class Outbox:
         """The entry of an idempotency key."""
         found = self._entries("key = ?", (key,))
         return found[0] if found else None
+
+    def find_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """The entries there are for these keys."""
+        found: list[Entry] = []
+        for start in range(0, len(keys), MAX_VARIABLES):
+            part = keys[start : start + MAX_VARIABLES]
+            found += self._entries(f"key IN ({','.join('?' * len(part))})", tuple(part))
+        return {entry.intent.key: entry for entry in found}
 
     def get(self, entry_id: int) -> Entry | None:
         found = self._entries("id = ?", (entry_id,))
@@ -336,10 +345,13 @@ def _insert_attempt(database: sqlite3.Connection, entry_id: int, attempt: Attemp
 def _read_entry(database: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
     (entry_id, key, digest, to, data, value, gas, contract, function, *rest) = row
     state, nonce, mined_hash, block_number, block_hash, reason, is_final = rest
-    attempts = database.execute(
-        "SELECT raw, max_fee_wei, tip_wei, signed_at FROM attempts WHERE entry = ? ORDER BY number",
-        (entry_id,),
-    ).fetchall()
+    attempts: list[tuple[Any, ...]] = []
+    if not is_final and state != State.INTENT.value:
+        attempts = database.execute(
+            "SELECT raw, max_fee_wei, tip_wei, signed_at FROM attempts WHERE entry = ? "
+            "ORDER BY number",
+            (entry_id,),
+        ).fetchall()
     if state != State.INTENT.value and not is_final and not attempts:
         raise OutboxCorrupt(reason="a sent entry without signed bytes", key=key)
     inclusion = None

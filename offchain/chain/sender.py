@@ -21,7 +21,6 @@ from offchain.chain.errors import (
     KeyReused,
     NonceTaken,
     NotMinedYet,
-    OutboxCorrupt,
     TransactionRefused,
 )
 from offchain.chain.fees import first_offer
@@ -177,51 +176,55 @@ class TransactionSender:
     # Internal
 
     def _send_group(self, calls: Sequence[tuple[str, TypedCall]]) -> list[TxHandle]:
-        known = {key: self._known(key, call) for key, call in calls}
         wanted = dict(calls)
+        digests = {key: call.digest() for key, call in wanted.items()}
+        known = self._outbox.find_many(list(wanted))
         for key, call in calls:
-            if call.digest() != wanted[key].digest():
+            entry = known.get(key)
+            if call is not wanted[key] and call.digest() != digests[key]:
+                raise KeyReused(key=key, contract=call.contract, function=call.function)
+            if entry is not None and entry.intent.digest != digests[key]:
                 raise KeyReused(key=key, contract=call.contract, function=call.function)
         fresh = [
             (key, call)
             for key, call in wanted.items()
-            if (entry := known[key]) is None or self._is_open_again(entry)
+            if key not in known or self._is_open_again(known[key])
         ]
+        ids = {key: entry.id for key, entry in known.items()}
         if fresh:
-            self._decide_and_send(fresh, known)
-        handles = []
-        for key, call in calls:
-            entry = self._outbox.find(key)
-            if entry is None:
-                raise OutboxCorrupt(reason="an entry vanished", key=key)
-            handles.append(TxHandle(key, entry.id, call))
-        return handles
-
-    def _known(self, key: str, call: TypedCall) -> Entry | None:
-        entry = self._outbox.find(key)
-        if entry is not None and entry.intent.digest != call.digest():
-            raise KeyReused(key=key, contract=call.contract, function=call.function)
-        return entry
+            ids |= self._decide_and_send(fresh, known)
+        return [TxHandle(key, ids[key], call) for key, call in calls]
 
     def _is_open_again(self, entry: Entry) -> bool:
         """A settled revert had no effect, so its key may try again."""
         return entry.is_final and entry.state is State.REVERTED
 
     def _decide_and_send(
-        self, fresh: Sequence[tuple[str, TypedCall]], known: dict[str, Entry | None]
-    ) -> None:
+        self, fresh: Sequence[tuple[str, TypedCall]], known: dict[str, Entry]
+    ) -> dict[str, int]:
+        """Entry ids by key."""
         gas = self._estimate([call for _, call in fresh])
         quote = self._chain.fees()
         self._check_funds([call for _, call in fresh], sum(gas), quote)
         intents = [_intent(key, call, limit) for (key, call), limit in zip(fresh, gas, strict=True)]
-        for intent in intents:
-            entry = known[intent.key]
-            if entry is not None:
-                self._outbox.reopen(entry.id, intent)
-        self._outbox.add([intent for intent in intents if known[intent.key] is None])
-        wanted = [self._outbox.find(intent.key) for intent in intents]
-        signed = self._dispatcher.sign([one for one in wanted if one is not None], quote)
+        entries = self._decide(intents, known)
+        signed = self._dispatcher.sign(entries, quote)
         self._settle_refusals(self._dispatcher.hand_over(signed))
+        return {entry.intent.key: entry.id for entry in entries}
+
+    def _decide(self, intents: Sequence[Intent], known: dict[str, Entry]) -> list[Entry]:
+        """Record what is to happen; from here on it happens, whoever is killed."""
+        ids = {key: entry.id for key, entry in known.items()}
+        for intent in intents:
+            if intent.key in known:
+                self._outbox.reopen(known[intent.key].id, intent)
+        new = [intent for intent in intents if intent.key not in known]
+        added = self._outbox.add(new)
+        ids |= {intent.key: entry_id for intent, entry_id in zip(new, added, strict=True)}
+        return [
+            Entry(ids[one.key], one, State.INTENT, None, (), None, is_final=False)
+            for one in intents
+        ]
 
     def _settle_refusals(self, refused: Sequence[tuple[Entry, Exception]]) -> None:
         """Withdraw what no node will take; leave the rest to later rounds; tell the first."""
