@@ -8,7 +8,7 @@ import functools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from coincurve import PrivateKey
 from eth_keyfile.keyfile import decode_keyfile_json
@@ -51,7 +51,9 @@ class LocalSigner:
         """Open a keystore v3 file. Raises: KeyMissing."""
         try:
             body = json.loads(path.read_text())
-            secret = decode_keyfile_json(body, passphrase)
+            # eth_keyfile says str and hands it to hashlib, which wants bytes.
+            password: Any = passphrase.encode()
+            secret = decode_keyfile_json(body, password)
         except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
             raise KeyMissing(file=path.name, reason=str(error) or type(error).__name__) from error
         return cls.from_secret(bytes(secret))
