@@ -119,6 +119,7 @@ def register(key: Bytes[128], proof: Bytes[256]) -> uint256:
     @param proof Signature of `possession_digest` under the possession domain, EIP-2537 G2.
     @return The operator's id.
     """
+    assert self.stake != empty(address), "registry: not wired"
     return operator_keys._register(self.stake, key, proof, epoch_clock._next_epoch())
 
 

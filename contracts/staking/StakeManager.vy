@@ -228,7 +228,7 @@ def join(service: uint256, commission_bps: uint256):
     extcall pool_book.REGISTRY.take_seat(pool)
     state.status = pool_book.ACTIVE
     stake_ledger._deposit_own(pool, state, msg.value)
-    log IStakeManager.Joined(pool=pool, own=own, commission_bps=commission_bps)
+    log IStakeManager.Joined(pool=pool, own=own, commission_bps=rewards._commission(pool))
 
 
 @external

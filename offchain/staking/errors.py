@@ -26,6 +26,13 @@ class RegistryAlreadyWired(StakingRefusal, Conflict):
     reason = "registry: already wired"
 
 
+class RegistryNotWired(StakingRefusal, Conflict):
+    """A proof of possession names StakeManager, which is not wired yet."""
+
+    code = "staking.registry_not_wired"
+    reason = "registry: not wired"
+
+
 class StakeNotContract(StakingRefusal, InvalidInput):
     """The address given for StakeManager has no code."""
 

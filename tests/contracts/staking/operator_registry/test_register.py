@@ -338,3 +338,13 @@ def test_wire_stake__once_by_governance_to_a_contract(site: StakingSite) -> None
         fresh.wire_stake(site.stake.address, sender=stranger)
 
     assert fresh.stake() == site.stake.address
+
+
+def test_register__before_stake_manager_is_wired__refused(owner: str) -> None:
+    fresh = staking_deployer("OperatorRegistry").deploy(owner, EPOCH, CUTOFF, DAY, 16)
+    digest = fresh.possession_digest(owner, key_bytes(a_key(1)))
+    proof = a_key(1).sign(digest, DST_POSSESSION).eip2537()
+
+    with boa.reverts("registry: not wired"):
+        fresh.register(key_bytes(a_key(1)), proof, sender=owner)
+    assert fresh.operator_count() == 0

@@ -106,11 +106,11 @@ class StakeMachine(RuleBasedStateMachine):
 
     @rule(number=NUMBER, pool=NUMBER, part=PART, then=st.integers(0, 8))
     def request_exit(self, number: int, pool: int, part: float, then: int) -> None:
-        holders = [key for key, held in self.model.positions.items() if held.newest.shares] or [
-            (self.delegators[0], self.pick_pool(pool))
-        ]
-        account, target = holders[number % len(holders)]
-        shares = int(self.model.position(account, target).shares * part)
+        nobody = (raw(self.delegators[0]), self.pick_pool(pool))
+        holders = [key for key, held in self.model.positions.items() if held.newest.shares]
+        holder, target = holders[number % len(holders)] if holders else nobody
+        account = shown(holder)
+        shares = int(self.model.position(holder, target).shares * part)
         goal = self.pick_pool(then) if then < len(self.pools) else 0
         self.twins.request_exit(account, target, shares, goal)
         self.touch(target, account)
