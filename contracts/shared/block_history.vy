@@ -24,15 +24,15 @@ def _block_hash(number: uint256) -> bytes32:
         return blockhash(number)
 
     success: bool = False
-    response: Bytes[32] = b""
+    response: Bytes[33] = b""
     success, response = raw_call(
         HISTORY,
         abi_encode(number),
-        max_outsize=32,
+        max_outsize=33,  # one more, so that a longer answer shows
         gas=HISTORY_GAS,
         is_static_call=True,
         revert_on_failure=False,
     )
     if not success or len(response) != 32:
         return empty(bytes32)
-    return convert(response, bytes32)
+    return convert(slice(response, 0, 32), bytes32)

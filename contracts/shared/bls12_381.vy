@@ -70,7 +70,7 @@ def _verify(key: Bytes[128], digest: bytes32, dst: Bytes[43], signature: Bytes[2
 
     hashed: Bytes[256] = self._hash_to_g2(digest, dst)
     success: bool = False
-    response: Bytes[32] = b""
+    response: Bytes[33] = b""
     success, response = raw_call(
         PAIRING,
         concat(
@@ -82,12 +82,14 @@ def _verify(key: Bytes[128], digest: bytes32, dst: Bytes[43], signature: Bytes[2
             NEGATED_GENERATOR_Y_LOW,
             signature,
         ),
-        max_outsize=32,
+        max_outsize=33,  # one more, so that a longer answer shows
         gas=PAIRING_GAS,
         is_static_call=True,
         revert_on_failure=False,
     )
-    return success and len(response) == 32 and convert(response, uint256) == 1
+    if not success or len(response) != 32:
+        return False
+    return convert(slice(response, 0, 32), uint256) == 1
 
 
 @internal
@@ -116,34 +118,34 @@ def _hash_to_g2(digest: bytes32, dst: Bytes[43]) -> Bytes[256]:
     first: Bytes[256] = self._map_to_g2(u_0_c0, u_0_c1)
     second: Bytes[256] = self._map_to_g2(u_1_c0, u_1_c1)
     success: bool = False
-    response: Bytes[256] = b""
+    response: Bytes[257] = b""
     success, response = raw_call(
         G2_ADD,
         concat(first, second),
-        max_outsize=256,
+        max_outsize=257,  # one more, so that a longer answer shows
         gas=G2_ADD_GAS,
         is_static_call=True,
         revert_on_failure=False,
     )
     assert success and len(response) == 256, "bls12_381: G2ADD failed"
-    return response
+    return slice(response, 0, 256)
 
 
 @internal
 @view
 def _map_to_g2(c0: Bytes[48], c1: Bytes[48]) -> Bytes[256]:
     success: bool = False
-    response: Bytes[256] = b""
+    response: Bytes[257] = b""
     success, response = raw_call(
         MAP_FP2_TO_G2,
         concat(empty(bytes16), c0, empty(bytes16), c1),
-        max_outsize=256,
+        max_outsize=257,  # one more, so that a longer answer shows
         gas=MAP_GAS,
         is_static_call=True,
         revert_on_failure=False,
     )
     assert success and len(response) == 256, "bls12_381: MAP_FP2_TO_G2 failed"
-    return response
+    return slice(response, 0, 256)
 
 
 @internal
@@ -151,7 +153,7 @@ def _map_to_g2(c0: Bytes[48], c1: Bytes[48]) -> Bytes[256]:
 def _reduce(wide: Bytes[64]) -> Bytes[48]:
     """@notice A 64-byte integer modulo the base field, by MODEXP with exponent 1."""
     success: bool = False
-    response: Bytes[48] = b""
+    response: Bytes[49] = b""
     success, response = raw_call(
         MODEXP,
         concat(
@@ -163,13 +165,13 @@ def _reduce(wide: Bytes[64]) -> Bytes[48]:
             FIELD_HIGH,
             FIELD_LOW,
         ),
-        max_outsize=48,
+        max_outsize=49,  # one more, so that a longer answer shows
         gas=MODEXP_GAS,
         is_static_call=True,
         revert_on_failure=False,
     )
     assert success and len(response) == 48, "bls12_381: MODEXP failed"
-    return response
+    return slice(response, 0, 48)
 
 
 @internal
@@ -177,17 +179,17 @@ def _reduce(wide: Bytes[64]) -> Bytes[48]:
 def _add(left: Bytes[128], right: Bytes[128]) -> Bytes[128]:
     """@notice Sum of two G1 points; reverts for bytes that are no point of the curve."""
     success: bool = False
-    response: Bytes[128] = b""
+    response: Bytes[129] = b""
     success, response = raw_call(
         G1_ADD,
         concat(left, right),
-        max_outsize=128,
+        max_outsize=129,  # one more, so that a longer answer shows
         gas=G1_ADD_GAS,
         is_static_call=True,
         revert_on_failure=False,
     )
     assert success and len(response) == 128, "bls12_381: G1ADD failed"
-    return response
+    return slice(response, 0, 128)
 
 
 @internal

@@ -31,11 +31,11 @@ def _opens(commitment: Bytes[48], z: uint256, y: uint256, proof: Bytes[48]) -> b
         return False
     versioned_hash: bytes32 = convert(concat(VERSION, slice(sha256(commitment), 1, 31)), bytes32)
     success: bool = False
-    response: Bytes[64] = b""
+    response: Bytes[65] = b""
     success, response = raw_call(
         POINT_EVALUATION,
         concat(versioned_hash, convert(z, bytes32), convert(y, bytes32), commitment, proof),
-        max_outsize=64,
+        max_outsize=65,  # one more, so that a longer answer shows
         gas=POINT_EVALUATION_GAS,
         is_static_call=True,
         revert_on_failure=False,

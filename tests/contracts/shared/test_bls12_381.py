@@ -1,6 +1,8 @@
 """shared/bls12_381.vy: against public vectors, against arkworks, and against malformed points."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boa
@@ -35,11 +37,12 @@ OUTSIDE_SUBGROUP = (
     + bytes.fromhex("0a989badd40d6212b33cffc3f3763e9bc760f988c9926b26")
     + bytes.fromhex("da9dd85e928483446346b8ed00e1de5d5ea93e354abe706c")
 )
-SMALL_X_KEY = next(
-    key
-    for key in (SecretKey(scalar).public_key().eip2537() for scalar in range(1, 99))
-    if int.from_bytes(key[16:64], "big") + P < 1 << 384
+SMALL_X_SECRET = next(
+    secret
+    for secret in map(SecretKey, range(1, 99))
+    if int.from_bytes(secret.public_key().eip2537()[16:64], "big") + P < 1 << 384
 )
+SMALL_X_KEY = SMALL_X_SECRET.public_key().eip2537()
 SECRET = SecretKey.from_seed(b"operator".ljust(32, b"\0"))
 KEY = SECRET.public_key().eip2537()
 SIGNATURE = SECRET.sign(DIGEST).eip2537()
@@ -95,9 +98,11 @@ MALFORMED = {
     "key off the curve": (_flip(KEY, 127), DIGEST, SIGNATURE),
     "key outside the subgroup": (OUTSIDE_SUBGROUP, DIGEST, SIGNATURE),
     "key with an element >= p": (
-        bytes(16) + (int.from_bytes(SMALL_X_KEY[16:64], "big") + P).to_bytes(48, "big") + KEY[64:],
+        bytes(16)
+        + (int.from_bytes(SMALL_X_KEY[16:64], "big") + P).to_bytes(48, "big")
+        + SMALL_X_KEY[64:],
         DIGEST,
-        SIGNATURE,
+        SMALL_X_SECRET.sign(DIGEST).eip2537(),
     ),
     "padding not zero": (_flip(KEY, 0), DIGEST, SIGNATURE),
     "signature off the curve": (KEY, DIGEST, _flip(SIGNATURE, 255)),
@@ -141,14 +146,56 @@ def test_negate__any_point__adds_to_the_identity(bls_probe: VyperContract) -> No
         bls_probe.negate(KEY[:-1])
 
 
-@pytest.mark.parametrize("missing", [0x05, 0x0B, 0x0D, 0x0F, 0x11])
-def test_inv_da_7__precompile_missing__refuses_deployment(missing: int) -> None:
-    present = dict(PragueComputation._precompiles)
-    address = missing.to_bytes(20, "big")
+@contextmanager
+def replaced(number: int, answer: bytes | None) -> Iterator[None]:
+    """The precompile answers `answer`, or is not there."""
+    address = number.to_bytes(20, "big")
+    table = PragueComputation._precompiles
+    honest = table.pop(address)
+
+    def lie(computation: object) -> object:
+        computation.output = answer
+        return computation
+
+    if answer is not None:
+        table[address] = lie
     try:
-        del PragueComputation._precompiles[address]
-        with pytest.raises(boa.BoaError, match="bls12_381"):
-            boa.loads(BLS_PROBE)
+        yield
     finally:
-        PragueComputation._precompiles.clear()
-        PragueComputation._precompiles.update(present)
+        table[address] = honest
+
+
+@pytest.mark.parametrize(
+    ("number", "answer", "reason"),
+    [
+        (0x05, None, "bls12_381: MODEXP failed"),
+        (0x05, bytes(48), "bls12_381: MODEXP is wrong"),
+        (0x0B, None, "bls12_381: G1ADD failed"),
+        (0x0B, bytes(128), "bls12_381: G1ADD is wrong"),
+        (0x0B, bytes(127), "bls12_381: G1ADD failed"),
+        (0x0D, None, "bls12_381: G2ADD failed"),
+        (0x0D, bytes(256), "bls12_381: hash to G2 is wrong"),
+        (0x0F, None, "bls12_381: pairing is wrong"),
+        (0x0F, bytes(32), "bls12_381: pairing is wrong"),
+        (0x0F, (1).to_bytes(32, "big"), "bls12_381: pairing is wrong"),
+        (0x11, None, "bls12_381: MAP_FP2_TO_G2 failed"),
+        (0x11, bytes(256), "bls12_381: hash to G2 is wrong"),
+        (0x05, bytes(49), "bls12_381: MODEXP failed"),
+        (0x0B, bytes(129), "bls12_381: G1ADD failed"),
+        (0x0D, bytes(257), "bls12_381: G2ADD failed"),
+        (0x11, bytes(257), "bls12_381: MAP_FP2_TO_G2 failed"),
+    ],
+)
+def test_inv_da_7__precompile_missing_or_lying__refuses_deployment(
+    number: int, answer: bytes | None, reason: str
+) -> None:
+    with replaced(number, answer), boa.reverts(reason):
+        boa.loads(BLS_PROBE)
+
+
+@pytest.mark.parametrize("answer", [None, b"", bytes(31) + b"\1" + b"\0", bytes(32)])
+def test_inv_da_7__pairing_vanishes_after_deployment__verifies_nothing(
+    bls_probe: VyperContract, answer: bytes | None
+) -> None:
+    with replaced(0x0F, answer):
+        assert not bls_probe.verify(KEY, DIGEST, False, SIGNATURE)
