@@ -6,11 +6,13 @@ from offchain.apps.rpc_probe import RpcProbe
 
 def travel_to(rpc: RpcProbe, timestamp: int) -> int:
     """Seal a block at or after `timestamp`; how many seconds the clock moved."""
-    now = rpc.head_time()
-    if timestamp > now:
+    before = now = rpc.head_time()
+    while now < timestamp:
+        # The clock is moved from the machine's time, which the newest block may be ahead of.
         rpc.ask("evm_increaseTime", timestamp - now)
-    rpc.ask("evm_mine")
-    return rpc.head_time() - now
+        rpc.ask("evm_mine")
+        now = rpc.head_time()
+    return now - before
 
 
 def first_open_epoch(network: Network) -> int:

@@ -53,6 +53,24 @@ def check_precompiles(home: Home) -> Iterator[Finding]:
         yield Finding("precompiles", Level.OK, "BLS12-381 and KZG point evaluation answer")
 
 
+def check_contracts(home: Home) -> Iterator[Finding]:
+    """Every contract of this home is on its chain, and is the one this checkout compiles."""
+    from offchain.apps.network import connect, deployment_file
+    from offchain.chain.deployments import verify_deployments
+
+    found = _chain_of(home)
+    if found is None:
+        return
+    file = deployment_file(home.deployments)
+    if not file.exists():
+        yield Finding("contracts", Level.FAIL, "none deployed", "apogee up")
+        return
+    network = connect(found[0].url("devnet"), file)
+    verify_deployments(network.deployments, network.node, at=network.node.block().hash)
+    count = len(network.deployments.contracts)
+    yield Finding("contracts", Level.OK, f"{count} deployed, code and sources as compiled here")
+
+
 def precompile_questions() -> list[tuple[str, int, bytes, bytes]]:
     """Name, address, input and the one right answer of each precompile the contracts need."""
     versioned_hash = b"\x01" + hashlib.sha256(_INFINITY).digest()[1:]
@@ -89,4 +107,4 @@ def _word(value: int) -> bytes:
     return value.to_bytes(_WORD, "big")
 
 
-CHAIN_CHECKS: Final[tuple[Check, ...]] = (check_chain, check_precompiles)
+CHAIN_CHECKS: Final[tuple[Check, ...]] = (check_chain, check_precompiles, check_contracts)

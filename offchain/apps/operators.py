@@ -124,7 +124,8 @@ class Enrolment:
         for one in operators:
             call = step(one)
             if call:
-                key = f"enrol.{call.contract}.{call.function}:{one.account.address}:{one.endpoint or ''}"
+                name = f"enrol.{call.contract}.{call.function}"
+                key = f"{name}:{one.account.address}:{one.endpoint or ''}"
                 waiting.append((senders[one.role], senders[one.role].send(call, key=key)))
         for sender, handle in waiting:
             sender.wait(handle)

@@ -100,6 +100,12 @@ def inherited_environment() -> dict[str, str]:
     return environment_for_children()
 
 
+def ask_to_stop(child: subprocess.Popen[bytes]) -> None:
+    """SIGTERM without waiting."""
+    if child.poll() is None:
+        _signal_group(child.pid, signal.SIGTERM)
+
+
 def stop(child: subprocess.Popen[bytes], seconds: float) -> int:
     """SIGTERM, wait, then SIGKILL to the whole group; returns the exit status."""
     if child.poll() is None:

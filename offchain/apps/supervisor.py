@@ -187,8 +187,11 @@ class Supervisor:
         self._tell(name, State.STOPPED, f"exit status {status}")
 
     def stop_all(self) -> None:
-        """Stop everything, last started first; siblings that started together stop together."""
-        for watched in reversed(list(self._watched.values())):
+        """Stop everything; what started first, which the others stand on, stops last."""
+        running = [one for one in self._watched.values() if one.state is not State.STOPPED]
+        for watched in running[1:]:
+            processes.ask_to_stop(watched.child)
+        for watched in reversed(running):
             self.stop(watched.spec.name)
 
     def states(self) -> dict[str, State]:

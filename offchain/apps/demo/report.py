@@ -39,7 +39,10 @@ class Step:
     def cells(self) -> tuple[str, ...]:
         rate = "" if self.mb_s is None else f"{self.mb_s:.1f}"
         gas = f"{self.gas:,}" if self.gas else ""
-        return (self.name, f"{self.seconds:.2f}", rate, gas, self.transaction, self.detail)
+        shown = self.transaction
+        if len(shown) > 20:
+            shown = f"{shown[:10]}..{shown[-6:]}"
+        return (self.name, f"{self.seconds:.2f}", rate, gas, shown, self.detail)
 
 
 COLUMNS = ("step", "time s", "MB/s", "gas", "transaction", "")

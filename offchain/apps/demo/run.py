@@ -50,6 +50,7 @@ class DemoResult:
     figures: dict[str, object]
     money: MoneyPath
     story: Story
+    simulated: list[str]
 
     @property
     def is_good(self) -> bool:
@@ -106,9 +107,8 @@ def _play(
         "seconds": round(time.monotonic() - started, 1),
         "reference": str(published.reference),
         "offence_id": "0x" + verdict.offence_id.hex(),
-        "simulated": _simulated(system.manifest.backend, settings.divisor),
     }
-    return DemoResult(figures, money, story)
+    return DemoResult(figures, money, story, _simulated(system.manifest.backend, settings.divisor))
 
 
 def _file(home: Home, story: Story, given: Path | None) -> Path:
@@ -160,16 +160,15 @@ def _close(result: DemoResult, *, as_json: bool) -> None:
     """The closing object on stdout, or the closing tables."""
     if as_json:
         steps = [step.as_json() for step in result.story.steps]
-        print_json({**result.figures, "money": result.money.as_json(), "steps": steps})
+        told = {"money": result.money.as_json(), "simulated": result.simulated, "steps": steps}
+        print_json({**result.figures, **told})
         return
     print_table("steps", COLUMNS, [step.cells() for step in result.story.steps])
     print_table("the slash, in coins", ("", "coins"), result.money.rows())
-    say("simulated: " + "; ".join(str(one) for one in _lines(result.figures["simulated"])))
+    say("what is not as on a public network:")
+    for line in result.simulated:
+        say(f"  - {line}")
     say(f"{result.figures['seconds']} s in all; nothing is left running")
-
-
-def _lines(value: object) -> list[object]:
-    return list(value) if isinstance(value, list) else [value]
 
 
 def _detail(line: str) -> None:
