@@ -234,8 +234,11 @@ class AcceptRows:
         header = Header.parse(bytes(raw[:HEADER_BYTES]))
         if not view.record.is_header(header):
             raise HeaderNotPaid(blob_id=view.record.blob_id.hex())
-        frame = parse_rows(
-            memoryview(raw)[HEADER_BYTES:], columns=header.columns, max_rows=len(duty.rows)
+        frame = await asyncio.to_thread(
+            parse_rows,
+            memoryview(raw)[HEADER_BYTES:],
+            columns=header.columns,
+            max_rows=len(duty.rows),
         )
         rows = tuple(row.index for row in frame.rows)
         if frame.blob_id != view.record.blob_id or rows != duty.rows:

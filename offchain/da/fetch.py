@@ -87,6 +87,7 @@ class RowHunt:
     duties: Duties
     book: BlameBook
     rows: dict[int, Elements] = field(default_factory=dict, repr=False)
+    judging: set[Batch] = field(default_factory=set, repr=False)
     bytes_received: int = 0
 
 
@@ -182,8 +183,9 @@ class FetchRows:
                     plan.done(batch, missing)
                 on_rows(len(hunt.rows))
         finally:
-            for task in running:
-                task.cancel()
+            for task, (batch, _) in running.items():
+                if batch not in hunt.judging:  # what has come is judged, so that it is blamed
+                    task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
     def _start(
@@ -242,7 +244,11 @@ class FetchRows:
             if raw == b"":
                 await asyncio.sleep(self._rules.pause_seconds)
             return list(batch.rows)
-        good = await asyncio.to_thread(self._verified, hunt, frame.rows)
+        hunt.judging.add(batch)
+        try:
+            good = await asyncio.to_thread(self._verified, hunt, frame.rows)
+        finally:
+            hunt.judging.discard(batch)
         hunt.rows |= {row.index: row.data for row in good}
         if len(good) < len(frame.rows):
             bad = sorted({row.index for row in frame.rows} - {row.index for row in good})

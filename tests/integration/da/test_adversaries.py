@@ -36,11 +36,16 @@ def test_inv_da_17__half_of_the_nodes_lie__exact_bytes_and_blame_on_them_alone(l
     liars = {1, 2}
 
     async def story() -> None:
-        limits = HttpLimits(read_seconds=1.0)
+        limits = HttpLimits(read_seconds=1.0 if lie is Lie.SLOW else 10.0)
         async with http_network(a_site(4), with_liars(lie, liars), limits=limits) as network:
             site = network.site
             done = await site.disperse_with(network.client).disperse(payload, days=1, salt=SALT)
-            reader = site.retrieve_with(network.client, rules=PATIENT)
+            hasty = 0.1 if lie is Lie.SLOW else 10.0
+            fetch = FetchRules(
+                request_seconds=1.0 if lie is Lie.SLOW else 10.0, hedge_seconds=hasty
+            )
+            rules = RetrievalRules(deadline_seconds=30, fetch=fetch)
+            reader = site.retrieve_with(network.client, rules=rules)
 
             got = await reader.retrieve(done.blob_id)
 
