@@ -84,7 +84,7 @@ def accusation_of(case: Equivocation, reporter: RequestSigner) -> Accusation:
     evidence = encode_equivocation(case)
     digest = keccak(evidence)
     salt = keccak(_SALT_CONTEXT, reporter.sign_digest(keccak(_SALT_CONTEXT, digest)))
-    commitment = keccak(words(digest, reporter.address_bytes, salt))
+    commitment = keccak(words(digest, reporter.address, salt))
     return Accusation(evidence, salt, commitment)
 
 

@@ -131,7 +131,7 @@ class RequestSigner(Protocol):
     """The disperser's hot key."""
 
     @property
-    def address_bytes(self) -> bytes:
+    def address(self) -> bytes:
         """The 20 bytes that the signature recovers to."""
         ...
 
