@@ -10,7 +10,7 @@ from eth_account import Account
 
 from benchmarks.chain_stage import ChainStage
 from benchmarks.rows import Row
-from offchain.apps.genesis import devnet_genesis
+from offchain.apps.genesis import scaled_genesis
 from offchain.chain.devnet.genesis import dev_accounts
 from offchain.core.bls import DST_POSSESSION, SecretKey, aggregate_signatures
 from offchain.core.hashing import keccak
@@ -25,7 +25,7 @@ from offchain.da.model import (
 )
 from offchain.da.quorums import Member, QuorumTable, absent_signer, assign, draw_table
 
-COMMAND = "apogee bench da-gas"
+COMMAND = "apogee bench da --json"
 DA = 1
 OPERATORS = 32
 ABSENT = (0, 8)
@@ -43,7 +43,7 @@ class CertificateStage:
         self.stage = ChainStage()
         owner = "0x" + dev_accounts()[0].address.hex()
         treasury = "0x" + dev_accounts()[1].address.hex()
-        self.stage.deploy(devnet_genesis(governance=owner, treasury=treasury))
+        self.stage.deploy(scaled_genesis(governance=owner, treasury=treasury))
         self.secrets = [keccak(b"operator", bytes([number])) for number in range(OPERATORS)]
         self.keys = [SecretKey.from_seed(secret) for secret in self.secrets]
         self.ids = [self._join(number) for number in range(OPERATORS)]
@@ -102,6 +102,12 @@ class CertificateStage:
             "DAEntrance", "confirm", fields, encode_absent(gone), signature.eip2537(), sender=2
         )
 
+    def carry_gas(self) -> int:
+        """Let an epoch pass and carry the table over."""
+        self.stage.chain.increase_time(self.stage.read("StakeManager", "epoch_length"))
+        self.stage.chain.mine()
+        return self.stage.send("DASigners", "open_epoch")
+
     def _digest(self, blob: Blob) -> bytes:
         entrance = self.stage.contracts["DAEntrance"].address
         identifier = self.stage.read("DAEntrance", "blob_id", _fields(blob))
@@ -148,6 +154,7 @@ def run() -> list[Row]:
         rows.append(_row(name, gas, BAR_CERTIFICATE))
     rows.append(_row("da.pay.gas", stage.pay_gas[-1]))
     rows.append(_row(f"da.draw.gas.{OPERATORS}_signers", stage.draw_gas))
+    rows.append(_row("da.carry.gas", stage.carry_gas()))
     return rows
 
 
