@@ -22,7 +22,8 @@ from offchain.staking.onchain import (
     StakeManagerClient,
 )
 
-DEVNET_POLICY = SenderPolicy(finality_blocks=0)
+# A devnet may be reorganised on purpose; three blocks are followed before an effect is settled.
+DEVNET_POLICY = SenderPolicy(finality_blocks=3)
 
 
 class NotDeployedHere(NotFound):

@@ -8,7 +8,11 @@ import typer
 from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
 from offchain.apps.home import Home
 
-app = typer.Typer(help="Files in and out of the data availability layer.", no_args_is_help=True)
+app = typer.Typer(
+    help="Files in and out of the data availability layer.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 Reference = Annotated[str, typer.Argument(help="What `apogee da put` printed.")]
 
 

@@ -8,7 +8,11 @@ import typer
 from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
 from offchain.apps.home import Home
 
-app = typer.Typer(help="Stake: register a key, lock money, delegate, leave.", no_args_is_help=True)
+app = typer.Typer(
+    help="Stake: register a key, lock money, delegate, leave.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 Role = Annotated[str, typer.Option("--as", help="Which role of this home acts.")]
 Service = Annotated[str, typer.Option(help="da, storage, compute, relayer or alignment.")]
 Amount = Annotated[str, typer.Argument(help="Such as 100, 0.2eth, 5gwei.")]

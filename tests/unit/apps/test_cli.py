@@ -1,0 +1,81 @@
+"""The command line's manners: help at once, one JSON object, exit codes by kind of error."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from offchain.apps.cli import main
+from tests.support.apogee_command import environment
+
+HEAVY = ("web3", "numba", "celery", "fastapi", "ape", "pydantic", "rich", "numpy", "httpx")
+COMMANDS = (
+    *("demo", "up", "down", "status", "logs", "doctor", "bench", "devnet", "da-node", "worker"),
+    *("da put", "da get", "da status", "stake register", "stake join", "stake delegate"),
+    *("stake exit", "stake withdraw", "stake status"),
+)
+RUNS_FOR_EVER = {"devnet", "da-node", "worker"}
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help__of_every_command__has_an_example_and_json_where_it_ends(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words.split(), "--help"]) == 0
+
+    text = capsys.readouterr().out
+    assert f"apogee {words}" in " ".join(text.split("Example:")[1].split())
+    assert ("--json" in text) == (words not in RUNS_FOR_EVER)
+
+
+def test_help__of_the_whole__imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from offchain.apps.cli import main; main(['--help']); "
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, check=True
+    )
+
+    assert done.stderr.decode().strip() == "[]"
+
+
+def test_help__of_the_whole__takes_less_processor_time_than_a_third_of_a_second() -> None:
+    before = time.process_time()
+    assert main(["--help"]) == 0
+    assert time.process_time() - before < 0.3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "name"),
+    [
+        (["down"], 3, "home.not_running"),
+        (["status"], 3, "home.not_running"),
+        (["logs", "da-node-0"], 3, "home.no_such_log"),
+        (["logs"], 3, "home.no_such_log"),
+        (["da", "get", "nonsense", "out"], 2, "da.file.reference_invalid"),
+        (["da", "put", "absent"], 2, "da.file.unusable"),
+        (["up", "--only", "moon"], 2, "setting.invalid"),
+        (["up", "--nodes", "1000"], 2, "setting.invalid"),
+    ],
+)
+def test_error__of_a_command_with_json__is_one_object_and_its_kinds_exit_code(
+    words: list[str], code: int, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--home", str(tmp_path), "--json"]) == code
+
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"]["code"] == name
+    assert "next:" in told.err
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["da", "get"], ["up", "--nodes", "many"]])
+def test_usage__that_makes_no_sense__ends_with_2(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().out == ""
