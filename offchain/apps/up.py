@@ -17,7 +17,7 @@ from offchain.apps.files import write_json
 from offchain.apps.home import Home
 from offchain.apps.lifecycle import load_manifest, process_rows
 from offchain.apps.output import print_json, print_table, say
-from offchain.apps.processes import Identity, inherited_environment, own_command
+from offchain.apps.processes import inherited_environment, own_command
 from offchain.apps.settings import SettingInvalid, UpSettings
 from offchain.apps.supervisor import (
     AlreadyRunning,
@@ -36,7 +36,7 @@ DETACH_SECONDS: Final = 300.0
 def run_up(settings: UpSettings, *, only: str | None, as_json: bool) -> int:
     """Run until stopped. Raises: AlreadyRunning, ProcessNotHealthy, DeployFailed."""
     home = Home.at(settings.home)
-    parts = _parts(only)
+    parts = parts_of(only)
     started = time.monotonic()
     lock = HomeLock(home)
     lock.acquire()
@@ -75,6 +75,8 @@ def run_up_detached(settings: UpSettings, *, only: str | None, as_json: bool) ->
         str(settings.nodes),
     ]
     flags += ["--only", only] if only else []
+    ready = home.root / "ready.json"
+    ready.unlink(missing_ok=True)  # a killed supervisor left it
     log = home.log("up")
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -87,14 +89,12 @@ def run_up_detached(settings: UpSettings, *, only: str | None, as_json: bool) ->
             env=inherited_environment(),
             start_new_session=True,
         )
-    identity = Identity.of(child.pid)
-    ready = home.root / "ready.json"
     while not ready.exists():
         if child.poll() is not None:
             tail = "\n    ".join(log.read_text(errors="replace").splitlines()[-12:])
             raise ProcessNotHealthy(process="up", exit_status=child.returncode, last_lines=tail)
         if time.monotonic() - started > DETACH_SECONDS:
-            raise ProcessNotHealthy(process="up", pid=identity.pid, seconds=DETACH_SECONDS)
+            raise ProcessNotHealthy(process="up", pid=child.pid, seconds=DETACH_SECONDS)
         time.sleep(0.1)
     _show(home, round(time.monotonic() - started, 1), as_json=as_json)
     return 0
@@ -143,7 +143,7 @@ def _deployed(is_new: bool) -> str:
     return "contracts: deployed with ape" if is_new else "contracts: found and verified"
 
 
-def _parts(only: str | None) -> tuple[str, ...]:
+def parts_of(only: str | None) -> tuple[str, ...]:
     """Which parts run: what was asked for and everything it stands on."""
     if only is None:
         return PARTS
