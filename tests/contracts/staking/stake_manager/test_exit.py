@@ -280,3 +280,21 @@ def test_exit_own__more_shares_than_a_bucket_holds__refused(
 
     with refuses("exit_buckets: amount too large"):
         site.stake.exit_own(DA, whole, sender=operator.owner)
+
+
+def test_withdraw__part_of_a_slashed_ticket__burns_shares_rounded_up(
+    site: StakingSite, delegated: int, operator: AnOperator, delegator: str, stranger: str
+) -> None:
+    """At price 2/3 one wei costs two shares; burning one would leave the rest too much."""
+    epoch = site.stake.current_epoch()
+    ticket = site.stake.request_exit(delegated, 150 * COIN, 0, sender=delegator)
+    site.stake.request_exit(delegated, 150 * COIN, 0, sender=delegator)
+    site.stake.slash(delegated, epoch, 200 * COIN, sender=site.court)
+    site.stake.reserve(delegated, 200 * COIN - 1, sender=site.court)
+    boa.env.time_travel(seconds=40 * DAY)
+
+    assert site.stake.withdraw(ticket, delegator, sender=delegator) == 1
+    assert site.stake.ticket(ticket).shares == 150 * COIN - 2
+    site.stake.release(delegated, 200 * COIN - 1, sender=site.court)
+    assert site.stake.withdraw(ticket, delegator, sender=delegator) == 100 * COIN - 2
+    assert site.stake.withdraw(ticket + 1, delegator, sender=delegator) == 100 * COIN + 1
