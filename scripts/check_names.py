@@ -2,8 +2,8 @@
 
 - deployable, interface, ABI, `<Contract>Client` in offchain/<domain>/onchain.py, tests folder and a
   mention in docs/protocol/<domain>.md go together; no client without a contract
-- every `**INV-XXX-n**` in docs/protocol has a test whose name holds `inv_xxx_n`; `[next]` behind the
-  number marks an invariant whose mechanism is not part of this version
+- every `**INV-DA-n**` in docs/protocol has a test whose name holds `inv_da_n`; `[next]` behind
+  the number marks an invariant whose mechanism is not part of this version
 - every path that docs/architecture.md and README.md name exists
 - every revert reason of a contract stands in a test
 """
