@@ -29,6 +29,7 @@ Corrupt
   DeploymentMismatch   chain.deployment.mismatch   file and chain disagree
   ReorgTooDeep         chain.events.reorg_too_deep the chain left what the cursor remembers
   OutboxCorrupt        chain.outbox.corrupt        the file contradicts itself
+  SettledLost          chain.transaction.lost      a settled transaction left the chain
   CursorBroken         chain.events.cursor         the cursor's file cannot be read or written
 
 Source: docs/decisions/0004-transaction-outbox.md.
@@ -206,6 +207,15 @@ class OutboxCorrupt(Corrupt):
 
     code = "chain.outbox.corrupt"
     next_step = "Restore the file; never edit it by hand."
+
+
+class SettledLost(Corrupt):
+    """A transaction that was taken as settled left the chain."""
+
+    code = "chain.transaction.lost"
+    next_step = (
+        "The chain went back further than `finality_blocks`; send the effect under a new key."
+    )
 
 
 class CursorBroken(Corrupt):

@@ -21,6 +21,7 @@ from offchain.chain.errors import (
     KeyReused,
     NonceTaken,
     NotMinedYet,
+    SettledLost,
     TransactionRefused,
 )
 from offchain.chain.fees import first_offer
@@ -139,7 +140,7 @@ class TransactionSender:
     def wait(
         self, handle: TxHandle, *, confirmations: int = 1, timeout_seconds: float = 120
     ) -> Receipt:
-        """The receipt once it is that deep. Raises: the typed revert, NotMinedYet."""
+        """The receipt once it is that deep. Raises: the typed revert, NotMinedYet, SettledLost."""
         handles = [handle]
         return self.wait_all(handles, confirmations=confirmations, timeout_seconds=timeout_seconds)[
             0
@@ -272,7 +273,10 @@ class TransactionSender:
             if where is None or head.number - where.block_number + 1 < confirmations:
                 return None
             kept = self._upkeep.receipts.get(where.transaction_hash)
-            return kept or self._chain.receipt(where.transaction_hash)
+            receipt = kept or self._chain.receipt(where.transaction_hash)
+            if receipt is None and entry.is_final:
+                raise SettledLost(key=handle.key, block_number=where.block_number)
+            return receipt
 
 
 def _intent(key: str, call: TypedCall, gas: int) -> Intent:

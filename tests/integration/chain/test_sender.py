@@ -358,8 +358,9 @@ def test_maintain__several_reorganised_away__all_come_back_in_order(
     handles = sender.send_many(
         [(f"bump {number}", probe.bump(bytes([number]) * 32)) for number in range(6)]
     )
-    sender.wait_all(handles)
-    controls.reorganise(4)
+    first = sender.wait_all(handles)[0].block_number
+    controls.reorganise(node.block().number - first + 1)
+    assert probe.count(at=node.block().hash) == 0
 
     sender.wait_all(handles, confirmations=2)
 
