@@ -11,7 +11,6 @@ class JobKind(StrEnum):
     CONFIRM_BLOB = "confirm_blob"  # subject: blob id
     REFUND_BLOB = "refund_blob"  # subject: blob id
     DRAW_EPOCH = "draw_epoch"  # subject: epoch
-    CONTRIBUTE_BEACON = "contribute_beacon"  # subject: epoch
     SETTLE_SLASH = "settle_slash"  # subject: offence id
 
 
