@@ -39,6 +39,8 @@ exports: (
 )
 
 MAX_BATCH: constant(uint256) = 8  # certificates in one `confirm_many`
+CERTIFICATE_GAS: constant(uint256) = 400_000  # a certificate in a batch needs at most this much
+ABSENT_GAS: constant(uint256) = 10_000  # and for each absent signer
 MAX_WINDOW: constant(uint256) = 2**32  # seconds; keeps every sum of times far from overflow
 ERROR_BYTES: constant(uint256) = 100  # Error(string): selector 4, offset 32, length 32, text 32
 SERVICE_BITS: constant(uint256) = 8
@@ -209,9 +211,12 @@ def confirm(
 def confirm_many(confirmations: DynArray[IDAEntrance.Confirmation, MAX_BATCH]):
     """
     @notice Judge each certificate alone, in a call of its own: one that fails is logged and stops no other.
-    @dev Not locked itself, since each inner `confirm` takes the lock; it has no state of its own.
+    @dev Not locked itself, since each inner `confirm` takes the lock; it has no state of its own. Gas is asked for before
+         each call: an estimate, or somebody's meanness, would else starve the inner call and see it refused.
     """
     for confirmation: IDAEntrance.Confirmation in confirmations:
+        entries: uint256 = len(confirmation.absent) // quorum_table.ABSENT_BYTES
+        assert msg.gas >= CERTIFICATE_GAS + ABSENT_GAS * entries, "da_entrance: too little gas"
         success: bool = False
         response: Bytes[ERROR_BYTES] = b""
         success, response = raw_call(

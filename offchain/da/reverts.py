@@ -53,6 +53,13 @@ class CertificateInvalid(Rejected):
     next_step = "Collect signatures over the digest of the blob's attestation and list the rest."
 
 
+class TooLittleGas(Rejected):
+    """The gas left would not let every certificate of the batch be judged."""
+
+    code = "da.certificate.too_little_gas"
+    next_step = "Send the batch with 400,000 gas a certificate and 10,000 an absent signer."
+
+
 class PaymentInvalid(Rejected):
     """The payment contradicts the blob it pays for."""
 
@@ -163,6 +170,7 @@ ENTRANCE: Final[Mapping[str, type[ApogeeError]]] = {
     "da_entrance: no block hash": SeedNotReady,
     "da_entrance: too few slices": CertificateInvalid,
     "da_entrance: wrong signature": CertificateInvalid,
+    "da_entrance: too little gas": TooLittleGas,
     "da_entrance: paused": PaymentsPaused,
     "da_entrance: not the payer": PaymentInvalid,
     "da_entrance: wrong columns": PaymentInvalid,

@@ -82,11 +82,33 @@ def test_confirm_many__full_batch__confirms_all_and_costs_no_more_than_one_by_on
     assert together <= 8 * (alone + 21_000)
 
 
-def test_confirm_many__revert_without_text__is_logged_without_reason(site: DaSite) -> None:
+def test_confirm_many__gas_for_one_certificate_too_few__is_refused_as_a_whole(
+    site: DaSite,
+) -> None:
+    blobs = paid_blobs(site, 3)
+    batch = [confirmation(site, blob) for blob in blobs]
+    with boa.env.anchor():
+        site.entrance.confirm_many(batch)
+        used = site.entrance._computation.get_gas_used()
+
+    for gas in (used, used + 50_000, 500_000):
+        with boa.reverts("da_entrance: too little gas"):
+            site.entrance.confirm_many(batch, gas=gas)
+    assert {site.record(site.blob_id(blob)).state for blob in blobs} == {BlobState.PAID}
+    site.entrance.confirm_many(batch, gas=used + 400_000)
+    assert not rejections(site)
+
+
+def test_confirm_many__index_out_of_range__is_logged_with_its_reason(site: DaSite) -> None:
     blob = paid_blobs(site, 1)[0]
     fields, _, signature = confirmation(site, blob)
 
-    # an index no 102-byte entry can name: 0xffff overruns nothing and is refused with a text
     site.entrance.confirm_many([(fields, b"\xff" * 102, signature)])
 
     assert rejections(site) == [(site.blob_id(blob), b"quorum_table: no such signer")]
+
+
+def test_confirm_many__empty_batch__does_nothing(site: DaSite) -> None:
+    site.entrance.confirm_many([])
+
+    assert site.entrance.get_logs() == []
