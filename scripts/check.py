@@ -33,7 +33,7 @@ def gates() -> list[Gate]:
     deployables = [path for path in sources if Path(path).stem[0].isupper()]
     python = sys.executable
     tool = lambda name: str(BIN / name)
-    unit_tests = (python, "-m", "pytest", "-q", "-x", "tests/unit", "-n", "2")
+    unit_tests = (python, "-m", "pytest", "-p", "no:ape_test", "-q", "-x", "tests/unit", "-n", "2")
     return [
         Gate("unit-tests", unit_tests),
         Gate("abi", (python, "scripts/build_abi.py", "--check"), (python, "scripts/build_abi.py")),

@@ -18,6 +18,7 @@ from ape.cli import ConnectedProviderCommand, account_option
 from offchain.apps.genesis import DEVNET_DIVISOR, Genesis, resolve, scaled_genesis
 from offchain.chain.contract_abi import artifact
 from offchain.chain.deployments import Deployment, Deployments, save_deployments
+from offchain.chain.devnet.precompiles import install_native_precompiles
 from offchain.chain.model import TransactionHash, parse_address
 from offchain.core.units import BlockNumber
 
@@ -81,6 +82,8 @@ def deploy_all(genesis: Genesis, deployer: Any) -> dict[str, Deployment]:
 def cli(account: Any, name: str, folder: str, treasury: str, divisor: int) -> None:
     """Deploy Apogee and write its deployment file."""
     is_local = chain.chain_id in LOCAL_CHAINS
+    if networks.provider.name == "test":  # pairings in pure Python take a second each
+        install_native_precompiles()
     deployer = account or (accounts.test_accounts[0] if is_local else None)
     if deployer is None:
         raise click.UsageError("name the deploying account with --account ALIAS")
