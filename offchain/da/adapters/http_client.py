@@ -1,12 +1,13 @@
 """Other nodes over HTTP: one pool of connections, every answer bounded in size and time.
 
 No redirects, no proxies from the environment, no endpoint that is more than scheme, host and port:
-endpoints are written by operators and are not trusted.
+endpoints are written by operators and are not trusted. Whatever a node says, or names itself, only
+an `ApogeeError` leaves here: one operator must not end the work with all the others.
 """
 
 import asyncio
 import base64
-import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,6 +15,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic_core import from_json
 
 from offchain.core.bls import SIGNATURE_BYTES
 from offchain.core.layout import LEAF_BYTES
@@ -25,6 +27,8 @@ from offchain.da.refusals import AnswerInvalid, NodeRefused, NodeSlow, NodeUnrea
 MAX_PROBLEM_BYTES: Final = 16_384
 MAX_LEAF_BYTES: Final = LEAF_BYTES + 8 + 20 * 32
 MAX_ENDPOINT_BYTES: Final = 96
+# Names in their ASCII form only: what libraries make of other ones differs.
+_HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,8 @@ class HttpNodeClient:
                 raw = await _read(answer, endpoint, call.max_bytes if is_good else None)
         except TimeoutError as error:
             raise NodeSlow(endpoint=endpoint, seconds=call.seconds) from error
-        except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ValueError) as error:
+            # A ValueError is a name that a resolver or a codec below cannot stand.
             raise NodeUnreachable(endpoint=endpoint, reason=type(error).__name__) from error
         if is_good:
             return raw
@@ -159,7 +164,7 @@ def origin_of(endpoint: str) -> str:
     if (
         len(endpoint) > MAX_ENDPOINT_BYTES
         or parts.scheme not in ("http", "https")
-        or not parts.hostname
+        or _HOST.fullmatch(parts.hostname or "") is None
         or parts.path not in ("", "/")
         or not is_plain
     ):
@@ -184,8 +189,9 @@ async def _read(answer: httpx.Response, endpoint: str, max_bytes: int | None) ->
 def _refusal(endpoint: str, status: int, raw: bytes) -> NodeRefused:
     """The refusal with the node's own code, when it named one."""
     try:
-        problem = json.loads(raw)
+        problem = from_json(raw)  # bounded nesting; the standard parser recurses as deep as asked
     except ValueError:
         problem = {}
-    code = problem.get("code", "") if isinstance(problem, dict) else ""
-    return NodeRefused(endpoint=endpoint, status=status, remote_code=str(code)[:80])
+    code = problem.get("code") if isinstance(problem, dict) else None
+    named = code[:80] if isinstance(code, str) else ""
+    return NodeRefused(endpoint=endpoint, status=status, remote_code=named)

@@ -1,11 +1,12 @@
 """Readers among liars, over real sockets: exact bytes, blame on the liar, never on the honest."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
-from offchain.da.adapters.http_client import HttpLimits
+from offchain.da.adapters.http_client import MAX_PROBLEM_BYTES, HttpLimits
 from offchain.da.adapters.lying_server import Lie, LyingServer
 from offchain.da.adapters.memory_chain import ChainRules
 from offchain.da.adapters.memory_node import MemoryNode
@@ -70,6 +71,52 @@ def test_inv_da_17__all_headers_but_one_are_bad__the_good_one_is_found() -> None
 
             assert payload == got.payload
             assert 4 not in got.blame.operators()
+
+    asyncio.run(story())
+
+
+async def bracket_bomb(_: object, receive: object, send: Callable[..., Awaitable[None]]) -> None:
+    """An ASGI application whose every refusal is JSON nested as deep as a client reads."""
+    await send({"type": "http.response.start", "status": 400, "headers": []})
+    await send({"type": "http.response.body", "body": b"[" * MAX_PROBLEM_BYTES})
+
+
+def test_inv_da_17__nested_json_in_a_refusal__exact_bytes_from_the_others() -> None:
+    payload = some_bytes(10_000)
+
+    def build(site: Site, operator: int) -> object:
+        return bracket_bomb if operator == 1 else a_node(site, operator)
+
+    async def story() -> None:
+        rules = ChainRules(confirm_slices=2_048)
+        async with http_network(a_site(4, rules=rules), build) as network:
+            site = network.site
+
+            done = await site.disperse_with(network.client).disperse(payload, days=1, salt=SALT)
+            got = await site.retrieve_with(network.client).retrieve(done.blob_id)
+
+            assert payload == got.payload
+            assert got.blame.operators() <= {1}
+
+    asyncio.run(story())
+
+
+def test_inv_da_17__endpoint_that_no_resolver_stands__exact_bytes_from_the_others() -> None:
+    payload = some_bytes(10_000)
+
+    async def story() -> None:
+        rules = ChainRules(confirm_slices=2_048)
+        async with http_network(a_site(4, rules=rules)) as network:
+            members = list(network.site.chain.members)
+            members[0] = replace(members[0], endpoint="http://xn--a:1")
+            network.site.chain.members = tuple(members)
+            site = network.site
+
+            done = await site.disperse_with(network.client).disperse(payload, days=1, salt=SALT)
+            got = await site.retrieve_with(network.client).retrieve(done.blob_id)
+
+            assert payload == got.payload
+            assert got.blame.operators() <= {1}
 
     asyncio.run(story())
 

@@ -229,6 +229,10 @@ def test_client__nobody_listens_or_never_answers__unreachable_or_slow() -> None:
         "http://host#fragment",
         "http://" + "a" * 100,
         "file:///etc/passwd",
+        "http://ex\x00ample",
+        "http://b\u00fccher.example",
+        "http://host name",
+        "http://[fe80::1%eth0]:1",
     ],
 )
 def test_origin_of__anything_but_scheme_host_port__refused(endpoint: str) -> None:
