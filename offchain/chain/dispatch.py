@@ -6,6 +6,7 @@ comes after a crash sends the same bytes again.
 
 import math
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -19,6 +20,7 @@ from offchain.chain.ports import Chain, Signer, UnsignedTransaction
 from offchain.core.errors import ApogeeError
 
 TRANSFER_GAS: Final = 21_000
+CHUNK: Final = 250  # effects signed, recorded and handed over together
 FEE_ROUNDS: Final = 4  # 1.125^4: the base fee cannot have moved more between quote and hand-over
 
 
@@ -42,6 +44,9 @@ class SenderPolicy:
     poll_seconds: float = 0.5
 
 
+Refusal = tuple[Entry, ApogeeError]
+
+
 class Dispatcher:
     """Signs and hands over for one account."""
 
@@ -55,22 +60,29 @@ class Dispatcher:
         self._clock = clock
         self._handed_over: dict[int, float] = {}
 
-    def sign(self, entries: Sequence[Entry], quote: FeeQuote) -> list[Entry]:
-        """Give intents the next nonces; on disk when this returns."""
-        if not entries:
+    def send(self, intents: Sequence[Entry], quote: FeeQuote) -> list[Refusal]:
+        """Sign, record and hand over, in order; what the node refused, and why.
+
+        While one chunk travels the next is signed: signing and recording cost no time of the node.
+        """
+        chunks = [intents[at : at + CHUNK] for at in range(0, len(intents), CHUNK)]
+        if not chunks:
             return []
         nonce = self._next_nonce()
-        offer = first_offer(quote, self._policy.fees)
-        attempts = [
-            self._attempt(entry.intent, nonce + index, offer) for index, entry in enumerate(entries)
-        ]
-        self._outbox.record_signed(
-            (entry.id, nonce + index, attempts[index]) for index, entry in enumerate(entries)
-        )
-        return [
-            replace(entry, state=State.SENT, nonce=nonce + index, attempts=(attempts[index],))
-            for index, entry in enumerate(entries)
-        ]
+        with ThreadPoolExecutor(1) as carrier:
+            flights = []
+            for chunk in chunks:
+                signed = self._sign(chunk, nonce, quote)
+                raws = [entry.latest.raw for entry in signed]
+                flights.append((signed, carrier.submit(self._chain.broadcast, raws)))
+                nonce += len(chunk)
+            landed = [(signed, flight.result()) for signed, flight in flights]
+        refused: list[Refusal] = []
+        for signed, answers in landed:
+            cheap, others = self._sort(signed, answers)
+            refused += others
+            refused += self._raise_and_hand_over(cheap)
+        return refused
 
     def replace(self, entries: Sequence[Entry], quote: FeeQuote) -> list[Entry]:
         """Sign again for more; those whose cap is reached stay as they are and are left out."""
@@ -83,32 +95,13 @@ class Dispatcher:
         replaced = {entry_id for entry_id, _ in attempts}
         return self._reread([entry for entry in entries if entry.id in replaced])
 
-    def hand_over(self, entries: Sequence[Entry]) -> list[tuple[Entry, ApogeeError]]:
-        """Broadcast the newest signed form of each; what the node refused, and why.
-
-        An offer that is too low is raised and handed over again, a few times.
-        """
-        refused: list[tuple[Entry, ApogeeError]] = []
-        waiting = list(entries)
-        for _ in range(FEE_ROUNDS):
-            if not waiting:
-                break
-            answers = self._chain.broadcast([entry.latest.raw for entry in waiting])
-            now = self._clock.now()
-            self._handed_over.update((entry.id, now) for entry in waiting)
-            pairs = list(zip(waiting, answers, strict=True))
-            cheap = [(entry, error) for entry, error in pairs if isinstance(error, FeeTooLow)]
-            refused += [
-                (entry, error)
-                for entry, error in pairs
-                if error is not None and not isinstance(error, FeeTooLow)
-            ]
-            if not cheap:
-                break
-            waiting = self.replace([entry for entry, _ in cheap], self._chain.fees())
-            raised = {entry.id for entry in waiting}
-            refused += [(entry, error) for entry, error in cheap if entry.id not in raised]
-        return refused
+    def hand_over(self, entries: Sequence[Entry]) -> list[Refusal]:
+        """Broadcast the newest signed form of each; what the node refused, and why."""
+        if not entries:
+            return []
+        answers = self._chain.broadcast([entry.latest.raw for entry in entries])
+        cheap, refused = self._sort(entries, answers)
+        return refused + self._raise_and_hand_over(cheap)
 
     def handed_over_at(self, entry: Entry) -> float:
         """When this process last handed it over; minus infinity when it has not."""
@@ -154,6 +147,50 @@ class Dispatcher:
             contract="",
             function="filler",
         )
+
+    def _sign(self, intents: Sequence[Entry], nonce: int, quote: FeeQuote) -> list[Entry]:
+        """Give intents these nonces and their bytes; on disk when this returns."""
+        offer = first_offer(quote, self._policy.fees)
+        signed = [
+            (entry, nonce + index, self._attempt(entry.intent, nonce + index, offer))
+            for index, entry in enumerate(intents)
+        ]
+        self._outbox.record_signed((entry.id, given, attempt) for entry, given, attempt in signed)
+        return [
+            replace(entry, state=State.SENT, nonce=given, attempts=(attempt,))
+            for entry, given, attempt in signed
+        ]
+
+    def _sort(
+        self, entries: Sequence[Entry], answers: Sequence[ApogeeError | None]
+    ) -> tuple[list[Refusal], list[Refusal]]:
+        """Those that must offer more, and the other refusals."""
+        now = self._clock.now()
+        self._handed_over.update((entry.id, now) for entry in entries)
+        pairs = list(zip(entries, answers, strict=True))
+        cheap: list[Refusal] = [
+            (entry, error) for entry, error in pairs if isinstance(error, FeeTooLow)
+        ]
+        others: list[Refusal] = [
+            (entry, error)
+            for entry, error in pairs
+            if error is not None and not isinstance(error, FeeTooLow)
+        ]
+        return cheap, others
+
+    def _raise_and_hand_over(self, cheap: list[Refusal]) -> list[Refusal]:
+        """Offer more and hand over again, a few times; what is refused in the end."""
+        refused: list[Refusal] = []
+        for _ in range(FEE_ROUNDS):
+            if not cheap:
+                break
+            raised = self.replace([entry for entry, _ in cheap], self._chain.fees())
+            known = {entry.id for entry in raised}
+            refused += [(entry, error) for entry, error in cheap if entry.id not in known]
+            answers = self._chain.broadcast([entry.latest.raw for entry in raised])
+            cheap, others = self._sort(raised, answers)
+            refused += others
+        return refused + cheap
 
     def _next_nonce(self) -> int:
         counted = self._chain.nonce(self._signer.address)

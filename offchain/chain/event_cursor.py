@@ -16,9 +16,9 @@ from typing import Final
 
 from offchain.chain.errors import CursorBroken
 from offchain.chain.model import Address, BlockHash, Log, TransactionHash
+from offchain.chain.sqlite_file import connect, transaction
 from offchain.core.units import BlockNumber
 
-BUSY_MILLISECONDS: Final = 10_000
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, next_block INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS blocks (name TEXT NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
@@ -56,17 +56,7 @@ class EventCursor:
     def open(cls, path: Path, *, name: str) -> "EventCursor":
         """Raises: CursorBroken."""
         with _storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            try:
-                database.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-                database.execute("PRAGMA journal_mode = WAL")
-                database.execute("PRAGMA synchronous = FULL")
-                database.executescript(_SCHEMA)
-            except BaseException:
-                database.close()
-                raise
-            return cls(database, name)
+            return cls(connect(path, _SCHEMA), name)
 
     def close(self) -> None:
         self._database.close()
@@ -120,14 +110,8 @@ class EventCursor:
 
     def advance(self, step: Advance) -> None:
         """Move, durably and at once."""
-        with _storage_errors():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                self._write(step)
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+        with _storage_errors(), transaction(self._database):
+            self._write(step)
 
     def _write(self, step: Advance) -> None:
         limits = (self._name, step.keep_below, step.forget_below)

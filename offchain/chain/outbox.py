@@ -20,9 +20,9 @@ from offchain.chain.errors import OutboxBusy, OutboxCorrupt, OutboxForeign, Outb
 from offchain.chain.fees import Offer
 from offchain.chain.model import Address, BlockHash, TransactionHash, show_address
 from offchain.chain.outbox_model import Attempt, Entry, Inclusion, Intent, State
+from offchain.chain.sqlite_file import connect, transaction
 
 LOCK_POLL_SECONDS: Final = 0.05
-BUSY_MILLISECONDS: Final = 10_000
 MAX_VARIABLES: Final = 900  # in one SQL statement
 MAX_NONCE: Final = 2**63 - 1  # what SQLite counts to
 _SCHEMA: Final = """
@@ -45,6 +45,7 @@ _COLUMNS: Final = (
     "id, key, digest, receiver, data, value_wei, gas, contract, function, state, nonce, "
     "mined_hash, block_number, block_hash, reason, is_final"
 )
+_ATTEMPT: Final = "entry, raw, max_fee_wei, tip_wei, signed_at"
 
 
 class Outbox:
@@ -64,7 +65,7 @@ class Outbox:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = _take_lock(path, account, lock_seconds, clock or SystemClock())
             try:
-                return cls(_connect(path), account, lock)
+                return cls(connect(path, _SCHEMA), account, lock)
             except BaseException:
                 os.close(lock)
                 raise
@@ -107,17 +108,24 @@ class Outbox:
         return {entry.intent.key: entry for entry in found}
 
     def get(self, entry_id: int) -> Entry | None:
-        found = self._entries("id = ?", (entry_id,))
-        return found[0] if found else None
+        return self.get_many([entry_id]).get(entry_id)
+
+    def get_many(self, entry_ids: Sequence[int]) -> dict[int, Entry]:
+        """The entries there are for these ids."""
+        found: list[Entry] = []
+        for start in range(0, len(entry_ids), MAX_VARIABLES):
+            part = entry_ids[start : start + MAX_VARIABLES]
+            found += self._entries(f"id IN ({','.join('?' * len(part))})", tuple(part))
+        return {entry.id: entry for entry in found}
 
     def intents(self) -> list[Entry]:
         """Decided, not signed; in the order they came."""
-        return self._entries("is_final = 0 AND state = 'intent' ORDER BY id", ())
+        return self._entries("is_final = 0 AND state = 'intent'", ())
 
     def sent(self, *, first: int = 0, below: int = MAX_NONCE) -> list[Entry]:
         """Signed and not known to be in a block, by nonce: first <= nonce < below."""
-        condition = "is_final = 0 AND state = 'sent' AND nonce >= ? AND nonce < ? ORDER BY nonce"
-        return self._entries(condition, (first, below))
+        condition = "is_final = 0 AND state = 'sent' AND nonce >= ? AND nonce < ?"
+        return self._entries(condition, (first, below), order="nonce")
 
     def included_blocks(self) -> list[tuple[int, BlockHash]]:
         """The blocks, not deep yet, that hold entries: number and hash, oldest first."""
@@ -132,7 +140,7 @@ class Outbox:
     def included_in(self, block_hash: BlockHash) -> list[Entry]:
         """What was mined in one block and is not final, by nonce."""
         condition = "is_final = 0 AND state IN ('mined', 'reverted') AND block_hash = ?"
-        return self._entries(f"{condition} ORDER BY nonce", (block_hash,))
+        return self._entries(condition, (block_hash,), order="nonce")
 
     def highest_nonce(self) -> int | None:
         """The highest nonce in flight, or None."""
@@ -256,14 +264,25 @@ class Outbox:
 
     # Internal
 
-    def _entries(self, condition: str, values: tuple[Any, ...]) -> list[Entry]:
+    def _entries(self, condition: str, values: tuple[Any, ...], order: str = "id") -> list[Entry]:
+        # Columns, conditions and orders are constants of this file.
+        wanted = f"account = ? AND {condition}"
+        known = (self._account, *values)
         with _storage_errors():
             rows = self._database.execute(
-                # Column list and condition are constants of this file.
-                f"SELECT {_COLUMNS} FROM entries WHERE account = ? AND {condition}",  # noqa: S608
-                (self._account, *values),
+                f"SELECT {_COLUMNS} FROM entries WHERE {wanted} ORDER BY {order}",  # noqa: S608
+                known,
             ).fetchall()
-            return [_read_entry(self._database, row) for row in rows]
+            within = f"SELECT id FROM entries WHERE {wanted}"  # noqa: S608
+            attempts = self._database.execute(
+                f"SELECT {_ATTEMPT} FROM attempts WHERE entry IN ({within}) ORDER BY entry, number",  # noqa: S608
+                known,
+            ).fetchall()
+        by_entry: dict[int, list[Attempt]] = {}
+        for entry_id, raw, max_fee, tip, signed_at in attempts:
+            offer = Offer(int(max_fee), int(tip))
+            by_entry.setdefault(entry_id, []).append(Attempt(raw, offer, signed_at))
+        return [_read_entry(row, tuple(by_entry.get(row[0], ()))) for row in rows]
 
     def _insert(self, database: sqlite3.Connection, intent: Intent) -> int:
         cursor = database.execute(
@@ -286,28 +305,8 @@ class Outbox:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _storage_errors():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        database.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA foreign_keys = ON")
-        database.executescript(_SCHEMA)
-    except BaseException:
-        database.close()
-        raise
-    return database
+        with _storage_errors(), transaction(self._database) as database:
+            yield database
 
 
 def _take_lock(path: Path, account: Address, lock_seconds: float, clock: Clock) -> int:
@@ -342,16 +341,9 @@ def _insert_attempt(database: sqlite3.Connection, entry_id: int, attempt: Attemp
     )
 
 
-def _read_entry(database: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
+def _read_entry(row: tuple[Any, ...], attempts: tuple[Attempt, ...]) -> Entry:
     (entry_id, key, digest, to, data, value, gas, contract, function, *rest) = row
     state, nonce, mined_hash, block_number, block_hash, reason, is_final = rest
-    attempts: list[tuple[Any, ...]] = []
-    if not is_final and state != State.INTENT.value:
-        attempts = database.execute(
-            "SELECT raw, max_fee_wei, tip_wei, signed_at FROM attempts WHERE entry = ? "
-            "ORDER BY number",
-            (entry_id,),
-        ).fetchall()
     if state != State.INTENT.value and not is_final and not attempts:
         raise OutboxCorrupt(reason="a sent entry without signed bytes", key=key)
     inclusion = None
@@ -376,10 +368,7 @@ def _read_entry(database: sqlite3.Connection, row: tuple[Any, ...]) -> Entry:
         ),
         state=State(state),
         nonce=nonce,
-        attempts=tuple(
-            Attempt(raw, Offer(int(max_fee), int(tip)), signed_at)
-            for raw, max_fee, tip, signed_at in attempts
-        ),
+        attempts=attempts,
         inclusion=inclusion,
         is_final=bool(is_final),
     )

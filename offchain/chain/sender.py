@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from offchain.chain.clock import Clock, SystemClock
 from offchain.chain.dispatch import Dispatcher, SenderPolicy
@@ -35,7 +35,7 @@ from offchain.chain.upkeep import Upkeep
 from offchain.core.errors import Unavailable
 from offchain.core.units import BPS, BlockNumber
 
-MAX_PIPELINED = 500  # effects recorded, signed and handed over together
+SETTLED_AT_ONCE: Final = 250  # outcomes read from the outbox together
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +121,9 @@ class TransactionSender:
         return self.send_many([(key, call)])[0]
 
     def send_many(self, calls: Sequence[tuple[str, TypedCall]]) -> list[TxHandle]:
-        """Have many effects, in this order. A refusal of any leaves its group of 500 unsent."""
-        handles: list[TxHandle] = []
-        for start in range(0, len(calls), MAX_PIPELINED):
-            with self._turn:
-                handles += self._send_group(calls[start : start + MAX_PIPELINED])
-        return handles
+        """Have many effects, in this order. A contract's refusal of any leaves all unsent."""
+        with self._turn:
+            return self._send_all(calls)
 
     def execute(
         self, call: TypedCall, *, key: str, confirmations: int = 1, timeout_seconds: float = 120
@@ -155,11 +152,8 @@ class TransactionSender:
         receipts: list[Receipt] = []
         while True:
             head = self.maintain()
-            while len(receipts) < len(handles):
-                settled = self._settled(handles[len(receipts)], head, confirmations)
-                if settled is None:
-                    break
-                receipts.append(settled)
+            if settled := self._settled(handles[len(receipts) :], head, confirmations):
+                receipts += settled
                 pause = self._policy.first_poll_seconds
             if len(receipts) == len(handles):
                 return receipts
@@ -176,7 +170,7 @@ class TransactionSender:
 
     # Internal
 
-    def _send_group(self, calls: Sequence[tuple[str, TypedCall]]) -> list[TxHandle]:
+    def _send_all(self, calls: Sequence[tuple[str, TypedCall]]) -> list[TxHandle]:
         wanted = dict(calls)
         digests = {key: call.digest() for key, call in wanted.items()}
         known = self._outbox.find_many(list(wanted))
@@ -209,8 +203,7 @@ class TransactionSender:
         self._check_funds([call for _, call in fresh], sum(gas), quote)
         intents = [_intent(key, call, limit) for (key, call), limit in zip(fresh, gas, strict=True)]
         entries = self._decide(intents, known)
-        signed = self._dispatcher.sign(entries, quote)
-        self._settle_refusals(self._dispatcher.hand_over(signed))
+        self._settle_refusals(self._dispatcher.send(entries, quote))
         return {entry.intent.key: entry.id for entry in entries}
 
     def _decide(self, intents: Sequence[Intent], known: dict[str, Entry]) -> list[Entry]:
@@ -260,23 +253,39 @@ class TransactionSender:
             shown = show_address(self._account)
             raise InsufficientFunds(account=shown, balance_wei=balance, needed_wei=needed)
 
-    def _settled(self, handle: TxHandle, head: Block, confirmations: int) -> Receipt | None:
-        """The receipt when it is deep enough. Raises: the typed revert."""
+    def _settled(
+        self, handles: Sequence[TxHandle], head: Block, confirmations: int
+    ) -> list[Receipt]:
+        """Receipts of the first ones, as far as they are deep enough. Raises: the typed revert."""
+        receipts: list[Receipt] = []
         with self._turn:
-            entry = self._outbox.get(handle.entry_id)
-            if entry is None:
-                raise NotMinedYet(key=handle.key, reason="withdrawn: the node refused it")
-            where = entry.inclusion
-            if entry.state is State.REVERTED and where is not None:
-                call = handle.call
-                raise error_for(where.reason, call.contract, call.function, call.reverts)
-            if where is None or head.number - where.block_number + 1 < confirmations:
-                return None
-            kept = self._upkeep.receipts.get(where.transaction_hash)
-            receipt = kept or self._chain.receipt(where.transaction_hash)
-            if receipt is None and entry.is_final:
-                raise SettledLost(key=handle.key, block_number=where.block_number)
-            return receipt
+            for start in range(0, len(handles), SETTLED_AT_ONCE):
+                part = handles[start : start + SETTLED_AT_ONCE]
+                entries = self._outbox.get_many([handle.entry_id for handle in part])
+                for handle in part:
+                    entry = entries.get(handle.entry_id)
+                    receipt = self._outcome(handle, entry, head, confirmations)
+                    if receipt is None:
+                        return receipts
+                    receipts.append(receipt)
+        return receipts
+
+    def _outcome(
+        self, handle: TxHandle, entry: Entry | None, head: Block, confirmations: int
+    ) -> Receipt | None:
+        if entry is None:
+            raise NotMinedYet(key=handle.key, reason="withdrawn: the node refused it")
+        where = entry.inclusion
+        if entry.state is State.REVERTED and where is not None:
+            call = handle.call
+            raise error_for(where.reason, call.contract, call.function, call.reverts)
+        if where is None or head.number - where.block_number + 1 < confirmations:
+            return None
+        kept = self._upkeep.receipts.get(where.transaction_hash)
+        receipt = kept or self._chain.receipt(where.transaction_hash)
+        if receipt is None and entry.is_final:
+            raise SettledLost(key=handle.key, block_number=where.block_number)
+        return receipt
 
 
 def _intent(key: str, call: TypedCall, gas: int) -> Intent:

@@ -235,9 +235,8 @@ class Upkeep:
             else:
                 allowed.append(entry)
         if allowed:
-            signed = self._dispatcher.sign(allowed, self._chain.fees())
-            self._dispatcher.hand_over(signed)
+            self._dispatcher.send(allowed, self._chain.fees())
 
     def _reread(self, entries: Iterable[Entry]) -> list[Entry]:
-        read = (self._outbox.get(entry.id) for entry in entries)
-        return [one for one in read if one is not None and one.attempts and not one.is_final]
+        read = self._outbox.get_many([entry.id for entry in entries]).values()
+        return [one for one in read if one.attempts and not one.is_final]
