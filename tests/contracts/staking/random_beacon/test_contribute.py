@@ -343,3 +343,20 @@ def test_contribute__no_relayer_weighs_anything__is_refused_and_the_value_is_wea
     to_time(site.stake.epoch_start(epoch))
     assert site.beacon.is_weak(epoch)
     assert len(set(arguments(Contribution(1, b"", StakeTree({}).cover([]), (), 0))[2])) == 1
+
+
+def test_contribute__stored_sum_is_no_point__is_refused(
+    beacon_site: BeaconSite, anyone: str
+) -> None:
+    """G2ADD cannot fail on sums that a pairing has checked; the storage is spoilt to show it."""
+    site = beacon_site
+    epoch = site.to_window()
+    one, two = sorted(site.holders(epoch))[:2]
+    site.contribute(site.contribution(epoch, [one]), anyone)
+    layout = site.beacon.compiler_data.storage_layout["storage_layout"]
+    boa.env.set_storage(site.beacon.address, layout["partial_sum"]["slot"], 2**256 - 1)
+    before = site.beacon.seats_of(epoch)
+
+    with boa.reverts("beacon: G2ADD failed"):
+        site.contribute(site.contribution(epoch, [two]), anyone)
+    assert site.beacon.seats_of(epoch) == before

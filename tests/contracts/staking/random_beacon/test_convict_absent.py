@@ -9,7 +9,7 @@ import pytest
 from offchain.staking.beacon import Absence, absences
 from tests.support.beacon import BEACON_ABSENT, EVIDENCE_SECONDS, BeaconSite
 from tests.support.court import to_time
-from tests.support.staking import CUTOFF, EPOCH, RELAYER, a_wallet
+from tests.support.staking import CUTOFF, EPOCH, RELAYER, a_wallet, staking_deployer
 
 
 def arguments(absence: Absence) -> tuple[Any, ...]:
@@ -136,6 +136,11 @@ def test_wire_court__again_or_by_a_stranger__is_refused(beacon_site: BeaconSite)
         site.beacon.wire_court(site.court.address, sender=a_wallet("stranger"))
     with boa.reverts("beacon: wired already"):
         site.beacon.wire_court(site.court.address, sender=governance)
+    unwired = staking_deployer("RandomBeacon").deploy(
+        site.stake.address, governance, EVIDENCE_SECONDS
+    )
+    with boa.reverts("beacon: not a contract"):
+        unwired.wire_court(a_wallet("stranger"), sender=governance)
     with boa.reverts("beacon: judges absence only"):
         site.beacon.evidence_seconds(1)
     assert site.beacon.evidence_seconds(BEACON_ABSENT) == EVIDENCE_SECONDS
