@@ -298,3 +298,20 @@ def test_withdraw__part_of_a_slashed_ticket__burns_shares_rounded_up(
     site.stake.release(delegated, 200 * COIN - 1, sender=site.court)
     assert site.stake.withdraw(ticket, delegator, sender=delegator) == 100 * COIN - 2
     assert site.stake.withdraw(ticket + 1, delegator, sender=delegator) == 100 * COIN + 1
+
+
+@pytest.mark.parametrize(("seconds_before_start", "later"), [(10, 0), (9, 1), (1, 1)])
+def test_request_exit__around_the_last_cutoff_of_a_day__day_of_the_last_counting_epoch(
+    site: StakingSite, delegated: int, delegator: str, seconds_before_start: int, later: int
+) -> None:
+    """Epochs 6k - 1 and 6k are of different days; from the cut-off of 6k on, 6k still counts."""
+    first_of_day = (site.stake.current_epoch() // 6 + 2) * 6
+    boa.env.timestamp = site.stake.epoch_start(first_of_day) - seconds_before_start
+
+    ticket = site.stake.request_exit(delegated, COIN, 0, sender=delegator)
+
+    boa.env.time_travel(seconds=DAY)
+    day = site.stake.day_of(first_of_day - 1) + later
+    assert site.stake.ticket(ticket).day == day
+    counted = site.stake.stake_at(delegated, first_of_day)
+    assert counted == (400 if later else 399) * COIN

@@ -172,3 +172,33 @@ def test_votes__future_time__refused(
 ) -> None:
     with refuses("stake: not past"):
         site.stake.votes_at(delegator, delegated, boa.env.timestamp + 1)
+
+
+def test_reward__division_with_a_remainder__is_carried_into_the_next(
+    site: StakingSite, delegated: int, stranger: str
+) -> None:
+    """The carry is under 2**-17 wei a reward: only the stored word shows that none of it is lost."""
+    one, shares = 2**128, 300 * COIN
+    site.stake.set_commission(DA, 0, sender=site.stake.operator(1).owner)
+    for _ in range(3):
+        site.stake.reward(delegated, value=4, sender=stranger)
+
+    carry = site.stake.eval(f"rewards.carries[{delegated}]")
+    accrued = site.stake.eval(f"rewards.accrued[{delegated}][0]")
+
+    assert accrued * shares + carry == 3 * 3 * one
+    assert carry == 3 * 3 * one % shares
+
+
+def test_reward__holder_of_a_wiped_generation_returns__earns_in_the_new_one_only(
+    site: StakingSite, delegated: int, delegator: str, stranger: str
+) -> None:
+    site.stake.reward(delegated, value=40 * COIN, sender=stranger)
+    site.stake.slash(delegated, site.stake.current_epoch(), 400 * COIN, sender=site.court)
+    site.stake.delegate(delegated, 0, value=8 * COIN, sender=delegator)
+    earned_before = site.stake.claimable(delegator, delegated)
+
+    site.stake.reward(delegated, value=10 * COIN, sender=stranger)
+
+    assert earned_before in floored(27 * COIN)
+    assert site.stake.claim(delegated, delegator, sender=delegator) in floored(36 * COIN)

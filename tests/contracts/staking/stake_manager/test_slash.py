@@ -263,3 +263,38 @@ def test_slash__receiver_of_court_refuses__nothing_moves(
 ) -> None:
     assert site.stake.slash(delegated, site.stake.current_epoch(), 0, sender=site.court) == 0
     assert site.stake.pool_state(delegated).own == 100 * COIN
+
+
+def test_slash__bucket_to_a_price_under_2_to_minus_20__closes_and_still_pays_the_rest(
+    site: StakingSite, delegated: int, delegator: str, stranger: str
+) -> None:
+    rest = 300 * COIN >> 21
+    old = site.stake.request_exit(delegated, 300 * COIN, 0, sender=delegator)
+    epoch = site.stake.current_epoch()
+    site.stake.slash(delegated, epoch, 400 * COIN - rest, sender=site.court)
+    site.stake.delegate(delegated, 0, value=7 * COIN, sender=stranger)
+
+    new = site.stake.request_exit(delegated, 7 * COIN, 0, sender=stranger)
+
+    assert site.stake.ticket(new).generation == 1
+    assert site.stake.exposed(delegated, epoch) == 7 * COIN
+    boa.env.time_travel(seconds=40 * DAY)
+    assert site.stake.withdraw(old, delegator, sender=delegator) == rest
+    assert site.stake.withdraw(new, stranger, sender=stranger) == 7 * COIN
+    assert boa.env.get_balance(site.stake.address) == 0
+
+
+def test_slash__exits_of_many_days__all_from_the_offence_on_pay(
+    site: StakingSite, delegated: int, delegator: str
+) -> None:
+    epoch = site.stake.current_epoch()
+    tickets = []
+    for _ in range(10):
+        tickets.append(site.stake.request_exit(delegated, 30 * COIN, 0, sender=delegator))
+        boa.env.time_travel(seconds=2 * DAY + 7)
+
+    site.stake.slash(delegated, epoch, 250 * COIN, sender=site.court)
+
+    boa.env.time_travel(seconds=40 * DAY)
+    for ticket in tickets:
+        assert site.stake.withdraw(ticket, delegator, sender=delegator) == 15 * COIN
