@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
+from eth_abi.codec import ABIDecoder
+from eth_abi.decoding import StringDecoder
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_abi.registry import BaseEquals, registry
 
 from offchain.chain.errors import AnswerMalformed, ArgumentInvalid
 from offchain.core.errors import NotFound
@@ -195,11 +198,27 @@ def encode_values(what: str, inputs: Sequence[Parameter], values: Sequence[objec
 
 
 def decode_values(what: str, outputs: Sequence[Parameter], raw: bytes) -> tuple[Any, ...]:
-    """ABI-decode strictly. Raises: AnswerMalformed."""
+    """ABI-decode strictly, but for strings: bytes that are no UTF-8 become U+FFFD.
+
+    Contracts keep strings as anybody wrote them, and one writer must not blind the readers of a
+    whole batch. Raises: AnswerMalformed.
+    """
     try:
-        return decode([one.canonical for one in outputs], raw)
-    except (DecodingError, OverflowError, UnicodeDecodeError) as error:
+        return _DECODER.decode([one.canonical for one in outputs], raw)
+    except (DecodingError, OverflowError) as error:
         raise AnswerMalformed(call=what, reason=str(error)[:300]) from error
+
+
+def _decoder() -> ABIDecoder:
+    lenient = registry.copy()  # type: ignore[no-untyped-call]  # eth_abi leaves it untyped
+    is_string = BaseEquals("string", with_sub=False)  # type: ignore[no-untyped-call]  # likewise
+    reader = StringDecoder(handle_string_errors="replace")  # type: ignore[no-untyped-call]  # likewise
+    lenient.unregister_decoder("string")
+    lenient.register_decoder(is_string, reader, label="string")
+    return ABIDecoder(lenient)
+
+
+_DECODER: Final = _decoder()
 
 
 def _parameters(entries: Sequence[Mapping[str, Any]]) -> tuple[Parameter, ...]:

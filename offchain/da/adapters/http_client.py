@@ -160,16 +160,17 @@ def origin_of(endpoint: str) -> str:
         port = parts.port
     except ValueError as error:
         raise NodeUnreachable(endpoint=endpoint[:MAX_ENDPOINT_BYTES]) from error
+    name = parts.hostname or ""
     is_plain = not (parts.username or parts.password or parts.query or parts.fragment)
     if (
         len(endpoint) > MAX_ENDPOINT_BYTES
         or parts.scheme not in ("http", "https")
-        or _HOST.fullmatch(parts.hostname or "") is None
+        or _HOST.fullmatch(name) is None
         or parts.path not in ("", "/")
         or not is_plain
     ):
         raise NodeUnreachable(endpoint=endpoint[:MAX_ENDPOINT_BYTES], reason="malformed")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{name}]" if ":" in name else name
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 
 

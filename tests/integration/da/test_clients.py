@@ -9,6 +9,7 @@ import pytest
 from offchain.core.bls import PublicKey, aggregate_signatures
 from offchain.core.hashing import keccak
 from offchain.core.layout import columns_for
+from offchain.da.adapters.http_client import origin_of
 from offchain.da.model import (
     Attestation,
     Blob,
@@ -37,7 +38,7 @@ from offchain.da.onchain import (
 )
 from offchain.da.quorums import Page, absent_signer, assign, owner_of_row
 from offchain.da.quorums import Quorum as DrawnQuorum
-from offchain.da.refusals import BlobUnknown
+from offchain.da.refusals import BlobUnknown, NodeUnreachable
 from offchain.da.reverts import (
     AlreadyPaid,
     CertificateInvalid,
@@ -290,6 +291,23 @@ def test_challenges__equivocation__names_operator_epoch_and_subject(stage: Stage
     assert stage.challenges.evidence_seconds(DA_EQUIVOCATION, at=stage.head) > 0
     with pytest.raises(EquivocationUnproven):
         stage.challenges.adjudicate(DA_EQUIVOCATION, b"", at=stage.head)
+
+
+def test_ledger__a_member_writes_an_endpoint_that_is_no_text__others_keep_their_view(
+    stage: Stage,
+) -> None:
+    identifier = stage.pay(stage.blob(b"poisoned endpoint"))
+    before = stage.chain.ledger().view(identifier, at=stage.chain.node.block().number)
+    plain = stage.signers.update_endpoint("http://zz")
+    stage.run(replace(plain, data=plain.data.replace(b"zz", b"\xff\xfe")), "poison", sender=1)
+
+    after = stage.chain.ledger().view(identifier, at=stage.chain.node.block().number)
+
+    endpoints = {duty.operator: duty.endpoint for duty in after.duties.members}
+    assert endpoints.pop(2) == "http://\ufffd\ufffd"
+    assert endpoints == {d.operator: d.endpoint for d in before.duties.members if d.operator != 2}
+    with pytest.raises(NodeUnreachable):
+        origin_of("http://\ufffd\ufffd")
 
 
 def test_signers__membership_calls__are_built_and_refused_by_kind(stage: Stage) -> None:
