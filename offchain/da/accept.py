@@ -13,6 +13,7 @@ the same signature. Source: docs/protocol/da.md#node-check, INV-DA-6.
 import asyncio
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ from offchain.da.refusals import (
     NoDuty,
     PayerQuota,
     TooEarly,
+    UploadSlow,
     WrongRows,
 )
 
@@ -60,12 +62,17 @@ class NodeLimits:
     """What one node is willing to do.
 
     `confirmations`: blocks that must exist from the seed's block on, itself counted; 1 where blocks
-    are final at once. `uploads`: bodies in memory at the same time. `payer_bytes`: stored bytes of
-    one payer's unconfirmed blobs.
+    are final at once. `uploads`, `disperser_uploads`: bodies in memory at the same time, of all and
+    of one disperser. `upload_seconds`, `upload_rate`: a body is here after so long, and so many
+    bytes a second; places are few, and who is slow must not keep them. `payer_bytes`: stored bytes
+    of one payer's unconfirmed blobs.
     """
 
     confirmations: int = 1
-    uploads: int = 2
+    uploads: int = 4
+    disperser_uploads: int = 2
+    upload_seconds: float = 10.0
+    upload_rate: int = 1 << 18
     payer_bytes: int = 4 << 30
 
 
@@ -93,7 +100,7 @@ class AcceptRows:
         self._parts = parts
         self._limits = limits
         self._desk = HeaderDesk(parts.engine)
-        self._uploads = 0
+        self._uploads: Counter[bytes] = Counter()
         self._unconfirmed: dict[bytes, tuple[bytes, int]] = {}
         self._busy: set[bytes] = set()
 
@@ -141,7 +148,7 @@ class AcceptRows:
         if declared_bytes != expected:
             raise BodySize(bytes=declared_bytes, expected=expected)
         with self._place(view, expected):
-            raw = await _read_body(body, expected, request.body_digest)
+            raw = await self._read_in_time(body, expected, request.body_digest)
             share = await self._checked_share(view, duty, raw)
             await self._parts.store.put(share)
             del raw, share
@@ -207,8 +214,10 @@ class AcceptRows:
     def _place(self, view: BlobView, size_bytes: int) -> Iterator[None]:
         """Hold a place for one upload, and the payer's bytes unless they are kept in the end."""
         record = view.record
-        if self._uploads >= self._limits.uploads or record.blob_id in self._busy:
-            raise NodeBusy(uploads=self._uploads)
+        taken, own = self._uploads.total(), self._uploads[record.disperser]
+        is_full = taken >= self._limits.uploads or own >= self._limits.disperser_uploads
+        if is_full or record.blob_id in self._busy:
+            raise NodeBusy(uploads=taken, of_this_disperser=own)
         known = self._unconfirmed.get(record.blob_id)
         used = sum(size for payer, size in self._unconfirmed.values() if payer == record.payer)
         used -= known[1] if known else 0
@@ -217,7 +226,7 @@ class AcceptRows:
                 payer=record.payer.hex(), bytes=used + size_bytes, maximum=self._limits.payer_bytes
             )
         self.count(record.blob_id, record.payer, size_bytes)
-        self._uploads += 1
+        self._uploads[record.disperser] += 1
         self._busy.add(record.blob_id)
         try:
             yield
@@ -227,8 +236,19 @@ class AcceptRows:
                 self._unconfirmed[record.blob_id] = known
             raise
         finally:
-            self._uploads -= 1
+            self._uploads -= Counter({record.disperser: 1})
             self._busy.discard(record.blob_id)
+
+    async def _read_in_time(
+        self, body: AsyncIterator[bytes], expected: int, digest: bytes
+    ) -> bytearray:
+        """The body. Raises: BodySize, BodyDigest, UploadSlow."""
+        seconds = self._limits.upload_seconds + expected / self._limits.upload_rate
+        try:
+            async with asyncio.timeout(seconds):
+                return await _read_body(body, expected, digest)
+        except TimeoutError as error:
+            raise UploadSlow(bytes=expected, seconds=seconds) from error
 
     async def _checked_share(self, view: BlobView, duty: Duty, raw: bytearray) -> Share:
         header = Header.parse(bytes(raw[:HEADER_BYTES]))

@@ -24,6 +24,7 @@ Unavailable
   TooEarly              da.blob.too_early         the seed's block is not deep enough yet
   PayerQuota            da.payer.quota            too many unconfirmed bytes of one payer
   NodeBusy              da.node.busy              too many uploads at once
+  UploadSlow            da.upload.slow            the body did not come in time
   RateLimited           da.node.rate_limited      this peer asks too often
   StoreFull             da.store.full             the disk is full
   StoreBroken           da.store.broken           the disk does not work
@@ -176,6 +177,13 @@ class NodeBusy(Unavailable):
 
     code = "da.node.busy"
     next_step = "Send again in a second."
+
+
+class UploadSlow(Unavailable):
+    """The body did not come in time, and others wait for the place."""
+
+    code = "da.upload.slow"
+    next_step = "Send again over a faster link."
 
 
 class RateLimited(Unavailable):
