@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> None:
     else:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if "--child" in arguments:
-        child = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait(600)"])
+        sleep = "import threading; threading.Event().wait(600)"
+        child = subprocess.Popen([sys.executable, "-c", sleep])
         print(child.pid, flush=True)
     http.server.HTTPServer(("127.0.0.1", int(arguments[0])), Face).serve_forever()
 
