@@ -177,7 +177,7 @@ def test_votes__future_time__refused(
 def test_reward__division_with_a_remainder__is_carried_into_the_next(
     site: StakingSite, delegated: int, stranger: str
 ) -> None:
-    """The carry is under 2**-17 wei a reward: only the stored word shows that none of it is lost."""
+    """The carry is under 2**-17 wei a reward: only the stored word shows it."""
     one, shares = 2**128, 300 * COIN
     site.stake.set_commission(DA, 0, sender=site.stake.operator(1).owner)
     for _ in range(3):
