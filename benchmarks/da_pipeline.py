@@ -93,7 +93,7 @@ async def _measure(folder: Path) -> Figures:
             parts = DisperserParts(
                 ledger=chain,
                 till=chain,
-                deliver=DeliverRows(chain, client, key, rules=DeliveryRules(senders=2)),
+                deliver=DeliverRows(chain, client, key, rules=DeliveryRules()),
                 journal=journal,
                 engine=engine,
                 payer=key.address,

@@ -1,8 +1,8 @@
 """Each row of a blob goes to its one owner, in parallel, in bounded memory, and is signed for.
 
-At most `senders` bodies exist at a time. A node that fails is tried again until the others suffice;
-before a second try it is asked what it already has, so nothing is sent twice that arrived. A
-signature that is not the node's is a blame, not an end. Source: docs/protocol/da.md#dispersal.
+At most `body_bytes` of bodies exist at a time. A node that fails is tried again until the others
+suffice; before a second try it is asked what it already has, so nothing is sent twice that arrived.
+A signature that is not the node's is a blame, not an end. Source: docs/protocol/da.md#dispersal.
 """
 
 import asyncio
@@ -12,24 +12,27 @@ from dataclasses import dataclass, field
 
 from offchain.core.bls import Signature
 from offchain.core.errors import ApogeeError, Unavailable
+from offchain.da.accept import body_bytes
 from offchain.da.aggregate import parse_signature
 from offchain.da.authenticate import SignedRequest, body_digest, request_digest
 from offchain.da.duties import BlobView, Duties, Duty, rows_in_bitmap
 from offchain.da.encode import EncodedBlob
 from offchain.da.ports import BlobLedger, NodeClient, RequestSigner
 from offchain.da.refusals import AnswerInvalid, NodeRefused
+from offchain.da.sending_room import SendingRoom
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """`senders`: bodies in memory at once. Seconds: between two tries at one node; for late
-    signatures once there are enough; how long a signed request counts (chain time); how often the
-    chain's time is read; how long before the deadline collecting ends (chain time).
+    """`body_bytes`: bodies in memory at once, more than a third of them all. Seconds: between two
+    tries at one node; for late signatures once there are enough; how long a signed request counts
+    (chain time); how often the chain's time is read; how long before the deadline collecting ends
+    (chain time).
     """
 
-    senders: int = 4
+    body_bytes: int = 64 << 20
     retry_seconds: float = 0.5
     grace_seconds: float = 1.0
     request_seconds: int = 600
@@ -79,9 +82,9 @@ class DeliverRows:
     ) -> Delivery:
         """Send until everybody signed, or enough did and the grace is over, or time is short."""
         delivery = Delivery()
-        places = asyncio.Semaphore(self._rules.senders)
+        room = SendingRoom(self._rules.body_bytes)
         tasks = {
-            asyncio.create_task(self._until_signed(parcel, duty, delivery, places))
+            asyncio.create_task(self._until_signed(parcel, duty, delivery, room))
             for duty in parcel.duties.members
             if duty.rows
         }
@@ -121,13 +124,13 @@ class DeliverRows:
                 return
 
     async def _until_signed(
-        self, parcel: Parcel, duty: Duty, delivery: Delivery, places: asyncio.Semaphore
+        self, parcel: Parcel, duty: Duty, delivery: Delivery, room: SendingRoom
     ) -> None:
         """Try one node again and again; returns when it signed or will never sign."""
         may_hold = parcel.is_resumed
         while True:
             try:
-                raw = await self._once(parcel, duty, delivery, places, may_hold=may_hold)
+                raw = await self._once(parcel, duty, delivery, room, may_hold=may_hold)
                 delivery.signatures[duty.operator] = await asyncio.to_thread(
                     parse_signature, duty, parcel.digest, raw
                 )
@@ -151,7 +154,7 @@ class DeliverRows:
         parcel: Parcel,
         duty: Duty,
         delivery: Delivery,
-        places: asyncio.Semaphore,
+        room: SendingRoom,
         *,
         may_hold: bool,
     ) -> bytes:
@@ -160,7 +163,7 @@ class DeliverRows:
             held = rows_in_bitmap(await self._client.have(duty.endpoint, blob_id))
             if held.issuperset(duty.rows):
                 return await self._client.signature(duty.endpoint, blob_id)
-        async with places:
+        async with room.hold(body_bytes(parcel.encoded.shape, len(duty.rows))):
             body = await asyncio.to_thread(_body_for, parcel, duty)
             request = await self._signed(blob_id, duty, body)
             delivery.bytes_sent += len(body)

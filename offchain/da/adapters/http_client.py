@@ -33,12 +33,15 @@ _HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Seconds for one read and one upload as a whole, and for connecting; connections kept."""
+    """Seconds for one read and one upload as a whole, and for connecting; connections kept.
+
+    A third of a quorum of 1,023 may keep its connections as long as an upload lasts.
+    """
 
     read_seconds: float = 5.0
     upload_seconds: float = 120.0
     connect_seconds: float = 2.0
-    connections: int = 64
+    connections: int = 512
 
 
 @dataclass(frozen=True, slots=True)
