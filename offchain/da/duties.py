@@ -109,6 +109,17 @@ class Duties:
         """The duty of one operator, or None when it has no row of this blob."""
         return next((duty for duty in self.members if duty.operator == operator), None)
 
+    def is_same_work(self, other: "Duties | None") -> bool:
+        """Whether both give the same rows to the same signers, wherever their nodes answer now.
+
+        An operator moves its endpoint at will, and must not end others' work by doing so.
+        """
+        return other is not None and self._work() == other._work()
+
+    def _work(self) -> tuple[object, ...]:
+        signers = tuple((duty.index, duty.operator, duty.slots) for duty in self.members)
+        return self.epoch, self.quorum_id, self.seed, self.confirm_slices, signers
+
     def owners(self) -> dict[int, Duty]:
         """The owner of every row."""
         return {row: duty for duty in self.members for row in duty.rows}
