@@ -43,26 +43,23 @@ WARM_BYTES: Final = 1_000_000
 
 @dataclass(slots=True)
 class Watch:
-    """When each blob was paid and certified, and how it goes, on one live line."""
+    """When each blob came to each stage, and how it goes, on one live line."""
 
-    paid_at: dict[bytes, float] = field(default_factory=dict)
-    confirmed_at: dict[bytes, float] = field(default_factory=dict)
+    reached: dict[Stage, dict[bytes, float]] = field(default_factory=dict)
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.stage is Stage.PAID:
-            self.paid_at.setdefault(progress.blob_id, now)
-        if progress.stage is Stage.CONFIRMED:
-            self.confirmed_at.setdefault(progress.blob_id, now)
+        self.reached.setdefault(progress.stage, {}).setdefault(progress.blob_id, now)
         if progress.slices_needed:
             say_live(
                 f"{progress.slices_signed}/{progress.slices_needed} slices signed, "
                 f"{progress.bytes_sent / MEGABYTE:.1f} MB sent"
             )
 
-    def seconds(self) -> float:
-        """From payments to certificates, summed over blobs."""
-        return sum(at - self.paid_at[blob] for blob, at in self.confirmed_at.items())
+    def seconds(self, begin: Stage, end: Stage) -> float:
+        """From one stage to a later one, summed over blobs."""
+        began = self.reached[begin]
+        return sum(at - began[blob] for blob, at in self.reached[end].items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +150,20 @@ class Acts:
         with self.story.step("pay") as step:
             paid = [blob.paid for blob in done.blobs if blob.paid]
             _note(step, paid[0])
-            step.seconds = max(seconds - watch.seconds(), 1e-9)
+            step.seconds = max(seconds - watch.seconds(Stage.PAID, Stage.CONFIRMED), 1e-9)
             wei = sum(one.value_wei for one in paid)
             step.detail = f"{wei:,} wei for {DAYS} days, encoding included"
         with self.story.step("disperse") as step:
             step.size_bytes = done.length
-            step.seconds = watch.seconds()
+            step.seconds = watch.seconds(Stage.PAID, Stage.ATTESTED)
             sent = sum(blob.bytes_sent for blob in done.blobs)
-            step.detail = f"{sent / MEGABYTE:.1f} MB over sockets, payment to certificate"
+            step.detail = (
+                f"{sent / MEGABYTE:.1f} MB over sockets, from payment to enough signatures"
+            )
         with self.story.step("certificate") as step:
             assert main.confirmed
             _note(step, main.confirmed)
+            step.seconds = watch.seconds(Stage.ATTESTED, Stage.CONFIRMED)
             step.detail = f"BLS aggregate verified on chain, {len(main.absent)} signers absent"
 
     async def _retrieve(self, published: PublishedFile, into: Path) -> int:
