@@ -114,11 +114,7 @@ class Duties:
 
         An operator moves its endpoint at will, and must not end others' work by doing so.
         """
-        return other is not None and self._work() == other._work()
-
-    def _work(self) -> tuple[object, ...]:
-        signers = tuple((duty.index, duty.operator, duty.slots) for duty in self.members)
-        return self.epoch, self.quorum_id, self.seed, self.confirm_slices, signers
+        return other is not None and _work_of(self) == _work_of(other)
 
     def owners(self) -> dict[int, Duty]:
         """The owner of every row."""
@@ -178,6 +174,11 @@ def duties_of(
         for index, (signer, key, endpoint) in enumerate(seats)
     )
     return Duties(epoch, assignment.quorum_id, seed, confirm_slices, members)
+
+
+def _work_of(duties: Duties) -> tuple[object, ...]:
+    signers = tuple((duty.index, duty.operator, duty.slots) for duty in duties.members)
+    return duties.epoch, duties.quorum_id, duties.seed, duties.confirm_slices, signers
 
 
 def bitmap_of(rows: frozenset[int] | set[int] | tuple[int, ...]) -> bytes:
