@@ -53,8 +53,8 @@ def __init__(entrance: address, stake: address, evidence_seconds: uint256):
 # --- VIEWS
 
 
-@view
 @external
+@view
 def adjudicate(offence: uint256, evidence: Bytes[C.MAX_EVIDENCE]) -> IAdjudicator.Finding:
     """
     @notice What the evidence proves; reverts unless it does.
@@ -76,8 +76,8 @@ def adjudicate(offence: uint256, evidence: Bytes[C.MAX_EVIDENCE]) -> IAdjudicato
     )
 
 
-@view
 @external
+@view
 def evidence_seconds(offence: uint256) -> uint256:
     """
     @notice How long after the start of an epoch evidence may arrive.
@@ -86,8 +86,8 @@ def evidence_seconds(offence: uint256) -> uint256:
     return EVIDENCE
 
 
-@view
 @external
+@view
 def equivocation_subject(blob_id: bytes32, seed: bytes32, key_hash: bytes32) -> bytes32:
     """
     @notice What an equivocation is about: one (blob id, seed) of one key is punished once.
@@ -98,8 +98,8 @@ def equivocation_subject(blob_id: bytes32, seed: bytes32, key_hash: bytes32) -> 
 # --- INTERNAL
 
 
-@view
 @internal
+@view
 def _liable_epoch(case: IDAChallenges.Equivocation) -> uint256:
     """
     @dev The epoch the blob was paid in. A blob that was never paid has no true seed, so no other evidence can share

@@ -89,8 +89,8 @@ def __init__(
 # --- PAYER
 
 
-@payable
 @external
+@payable
 def pay(blob: IDAEntrance.Blob, commitment: Bytes[48], authorisation: Bytes[65]) -> bytes32:
     """
     @notice Pay for a blob. What exceeds the fee is credited to the payer.
@@ -206,8 +206,8 @@ def confirm(
     )
 
 
-@reentrant
 @external
+@reentrant
 def confirm_many(confirmations: DynArray[IDAEntrance.Confirmation, MAX_BATCH]):
     """
     @notice Judge each certificate alone, in a call of its own: one that fails is logged and stops no other.
@@ -293,8 +293,8 @@ def set_paused(is_paused: bool):
 # --- VIEWS
 
 
-@view
 @external
+@view
 def quote(length: uint256, retention_days: uint256) -> uint256:
     """
     @notice The exact fee in wei at present terms.
@@ -302,8 +302,8 @@ def quote(length: uint256, retention_days: uint256) -> uint256:
     return blob_terms._fee(length, retention_days)
 
 
-@view
 @external
+@view
 def blob_id(blob: IDAEntrance.Blob) -> bytes32:
     """
     @notice The id of a blob on this chain in this contract.
@@ -311,8 +311,8 @@ def blob_id(blob: IDAEntrance.Blob) -> bytes32:
     return blob_terms._blob_id(blob)
 
 
-@view
 @external
+@view
 def record(blob_id: bytes32) -> IDAEntrance.Record:
     """
     @notice What is known of a blob; all zero when it was never paid.
@@ -320,8 +320,8 @@ def record(blob_id: bytes32) -> IDAEntrance.Record:
     return blob_records._record(blob_id, WINDOWS)
 
 
-@view
 @external
+@view
 def is_available(blob_id: bytes32) -> bool:
     """
     @notice Whether signers answer for the blob now.
@@ -330,8 +330,8 @@ def is_available(blob_id: bytes32) -> bool:
     return record.state == IDAEntrance.BlobState.CONFIRMED and block.timestamp < record.expiry
 
 
-@view
 @external
+@view
 def dispersal_digest(blob_id: bytes32) -> bytes32:
     """
     @notice What a disperser signs to answer for a blob that somebody else pays.
@@ -339,8 +339,8 @@ def dispersal_digest(blob_id: bytes32) -> bytes32:
     return attestation._dispersal_digest(blob_id, self)
 
 
-@view
 @external
+@view
 def domain_separator() -> bytes32:
     """
     @notice EIP-712 domain of attestations, dispersals and requests to nodes.
@@ -348,8 +348,8 @@ def domain_separator() -> bytes32:
     return typed_data._domain(attestation.NAME, attestation.VERSION, self)
 
 
-@view
 @external
+@view
 def terms() -> IDAEntrance.Terms:
     """
     @notice Terms of blobs paid now.
@@ -357,8 +357,8 @@ def terms() -> IDAEntrance.Terms:
     return blob_terms.terms
 
 
-@view
 @external
+@view
 def windows() -> IDAEntrance.Windows:
     """
     @notice Windows of every blob, seconds.
@@ -366,8 +366,8 @@ def windows() -> IDAEntrance.Windows:
     return WINDOWS
 
 
-@view
 @external
+@view
 def credit_of(account: address) -> uint256:
     """
     @notice Wei that an account can withdraw.
@@ -375,8 +375,8 @@ def credit_of(account: address) -> uint256:
     return fee_ledger.credits[account]
 
 
-@view
 @external
+@view
 def held() -> uint256:
     """
     @notice Wei of blobs that are PAID.
@@ -384,8 +384,8 @@ def held() -> uint256:
     return fee_ledger._held()
 
 
-@view
 @external
+@view
 def reward_pool() -> uint256:
     """
     @notice Wei earned by those who serve, not given out yet.
@@ -396,8 +396,8 @@ def reward_pool() -> uint256:
 # --- INTERNAL
 
 
-@view
 @internal
+@view
 def _check_disperser(blob: IDAEntrance.Blob, blob_id: bytes32, authorisation: Bytes[65]) -> uint256:
     """
     @dev The operator that answers for the encoding, which has agreed to it.
@@ -414,8 +414,8 @@ def _check_disperser(blob: IDAEntrance.Blob, blob_id: bytes32, authorisation: By
     return operator_id
 
 
-@pure
 @internal
+@pure
 def _reason(response: Bytes[ERROR_BYTES]) -> bytes32:
     """
     @dev The first 32 bytes of Error(string)'s text, zero-padded; zero for any other failure.

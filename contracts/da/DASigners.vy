@@ -151,8 +151,8 @@ def open_epoch() -> uint256:
 # --- VIEWS
 
 
-@view
 @external
+@view
 def serving_epoch() -> uint256:
     """
     @notice What `open_epoch` would return.
@@ -163,8 +163,8 @@ def serving_epoch() -> uint256:
     return epoch_tables._serving(current)
 
 
-@view
 @external
+@view
 def rank(epoch: uint256, operator_id: uint256) -> uint256:
     """
     @notice Where an operator stands in the order of an epoch's draw.
@@ -172,8 +172,8 @@ def rank(epoch: uint256, operator_id: uint256) -> uint256:
     return table_draw._rank(self._seed(epoch), operator_id)
 
 
-@view
 @external
+@view
 def seed(epoch: uint256) -> bytes32:
     """
     @notice keccak-256 of (tag, chain, this contract, epoch, R_e): unknown while the epoch's members could change.
@@ -181,8 +181,8 @@ def seed(epoch: uint256) -> bytes32:
     return self._seed(epoch)
 
 
-@view
 @external
+@view
 def epoch_table(epoch: uint256) -> IDASigners.EpochTable:
     """
     @notice Which table serves an epoch; all zero until it is opened.
@@ -195,8 +195,8 @@ def epoch_table(epoch: uint256) -> IDASigners.EpochTable:
     )
 
 
-@view
 @external
+@view
 def quorum_count(epoch: uint256) -> uint256:
     """
     @notice Quorums of an epoch; 0 until it is opened.
@@ -204,8 +204,8 @@ def quorum_count(epoch: uint256) -> uint256:
     return epoch_tables._quorum_count(epoch)
 
 
-@view
 @external
+@view
 def quorum(epoch: uint256, quorum_id: uint256) -> IDASigners.Quorum:
     """
     @notice Number of signers of a quorum and the sum of their keys.
@@ -214,8 +214,8 @@ def quorum(epoch: uint256, quorum_id: uint256) -> IDASigners.Quorum:
     return IDASigners.Quorum(signers=quorum_table.counts[key], key=quorum_table._key(key))
 
 
-@view
 @external
+@view
 def signer_at(epoch: uint256, quorum_id: uint256, index: uint256) -> IDASigners.Signer:
     """
     @notice One signer of a quorum, by its index in the table.
@@ -223,8 +223,8 @@ def signer_at(epoch: uint256, quorum_id: uint256, index: uint256) -> IDASigners.
     return quorum_table._signer(self._quorum_key(epoch, quorum_id), index)
 
 
-@view
 @external
+@view
 def blob_seed(epoch: uint256, blob_id: bytes32, entropy: bytes32) -> bytes32:
     """
     @notice The seed of a blob's assignment.
@@ -233,8 +233,8 @@ def blob_seed(epoch: uint256, blob_id: bytes32, entropy: bytes32) -> bytes32:
     return assignment._blob_seed(epoch_tables._seed(epoch), blob_id, entropy)
 
 
-@view
 @external
+@view
 def owner_of_row(epoch: uint256, seed: bytes32, row: uint256) -> uint256:
     """
     @notice Operator that answers for a row.
@@ -248,8 +248,8 @@ def owner_of_row(epoch: uint256, seed: bytes32, row: uint256) -> uint256:
     return quorum_table._owner_of_slot(self._quorum_key(epoch, quorum_id), slot)
 
 
-@view
 @external
+@view
 def present(
     epoch: uint256,
     blob_id: bytes32,
@@ -295,8 +295,8 @@ def present(
     return presence
 
 
-@view
 @external
+@view
 def is_member(operator_id: uint256) -> bool:
     """
     @notice Joined and not left, as of the newest change.
@@ -304,8 +304,8 @@ def is_member(operator_id: uint256) -> bool:
     return membership._is_member(operator_id)
 
 
-@view
 @external
+@view
 def was_member(operator_id: uint256, epoch: uint256) -> bool:
     """
     @notice Member of the table of an epoch, if it has stake then.
@@ -313,8 +313,8 @@ def was_member(operator_id: uint256, epoch: uint256) -> bool:
     return membership._was_member(operator_id, epoch)
 
 
-@view
 @external
+@view
 def member_count(epoch: uint256) -> uint256:
     """
     @notice Members of an epoch.
@@ -322,8 +322,8 @@ def member_count(epoch: uint256) -> uint256:
     return membership._count_at(epoch)
 
 
-@view
 @external
+@view
 def endpoint(operator_id: uint256) -> String[96]:
     """
     @notice Where an operator's node answers; empty when it never joined.
@@ -331,8 +331,8 @@ def endpoint(operator_id: uint256) -> String[96]:
     return self.endpoints[operator_id]
 
 
-@view
 @external
+@view
 def draw_of(account: address) -> IDASigners.Draw:
     """
     @notice The table an account has under construction.
@@ -350,8 +350,8 @@ def _remove(operator_id: uint256):
     log IDASigners.Left(operator_id=operator_id, epoch=epoch)
 
 
-@view
 @internal
+@view
 def _is_carriable(epoch: uint256) -> bool:
     """
     @dev One quorum, and neither members nor weights nor keys differ from the epoch that was drawn.
@@ -364,8 +364,8 @@ def _is_carriable(epoch: uint256) -> bool:
     return staticcall IStakeManager(STAKE).tree_root_at(C.DA, epoch) == epoch_tables.roots[drawn]
 
 
-@view
 @internal
+@view
 def _seed(epoch: uint256) -> bytes32:
     known: bytes32 = epoch_tables.seeds[epoch]
     if known != empty(bytes32):
@@ -374,23 +374,23 @@ def _seed(epoch: uint256) -> bytes32:
     return keccak256(abi_encode(C.TAG_DA_SEED, chain.id, self, epoch, randomness))
 
 
-@view
 @internal
+@view
 def _quorum_key(epoch: uint256, quorum_id: uint256) -> uint256:
     assert quorum_id < epoch_tables._quorum_count(epoch), "da_signers: no such quorum"
     return quorum_table._quorum_key(epoch_tables._table(epoch), quorum_id)
 
 
-@view
 @internal
+@view
 def _caller() -> uint256:
     operator_id: uint256 = staticcall IStakeView(STAKE).operator_of(msg.sender)
     assert operator_id != 0, "da_signers: not an operator"
     return operator_id
 
 
-@view
 @internal
+@view
 def _next_epoch() -> uint256:
     """
     @dev The first epoch whose cut-off has not passed.

@@ -12,8 +12,8 @@ N: constant(uint256) = 3_072  # rows, and slots of a quorum; 2^10 * 3
 STEP_CHOICES: constant(uint256) = 1_024  # numbers below N that are coprime to it
 
 
-@view
 @internal
+@view
 def _blob_seed(epoch_seed: bytes32, blob_id: bytes32, entropy: bytes32) -> bytes32:
     """
     @param entropy Hash of the block after the payment: nobody knows the rows while paying.
@@ -21,14 +21,14 @@ def _blob_seed(epoch_seed: bytes32, blob_id: bytes32, entropy: bytes32) -> bytes
     return keccak256(abi_encode(C.TAG_DA_ASSIGN, epoch_seed, blob_id, entropy))
 
 
-@pure
 @internal
+@pure
 def _quorum_of(seed: bytes32, quorum_count: uint256) -> uint256:
     return convert(seed, uint256) % quorum_count
 
 
-@pure
 @internal
+@pure
 def _slot_of(seed: bytes32, quorum_count: uint256, row: uint256) -> uint256:
     """
     @dev (a * row + c) mod N; a = 6k + 1 or 6k + 5 is neither even nor a multiple of 3.

@@ -27,16 +27,16 @@ struct Attestation:
     expiry: uint256  # seconds
 
 
-@view
 @internal
+@view
 def _attestation_digest(attestation: Attestation, entrance: address) -> bytes32:
     domain: bytes32 = typed_data._domain(NAME, VERSION, entrance)
     struct_hash: bytes32 = keccak256(abi_encode(ATTESTATION_TYPE, attestation))
     return typed_data._digest(domain, struct_hash)
 
 
-@view
 @internal
+@view
 def _dispersal_digest(blob_id: bytes32, entrance: address) -> bytes32:
     """
     @dev What a disperser that is not the payer signs to stake against the blob's encoding.

@@ -68,8 +68,8 @@ def _settle(blob_id: bytes32, state: IDAEntrance.BlobState, operators: uint256, 
     return fee
 
 
-@view
 @internal
+@view
 def _record(blob_id: bytes32, windows: IDAEntrance.Windows) -> IDAEntrance.Record:
     word: uint256 = self.words[blob_id]
     record: IDAEntrance.Record = empty(IDAEntrance.Record)
@@ -91,7 +91,7 @@ def _record(blob_id: bytes32, windows: IDAEntrance.Windows) -> IDAEntrance.Recor
     return record
 
 
-@pure
 @internal
+@pure
 def _state(word: uint256) -> IDAEntrance.BlobState:
     return convert(word & MASK_8, IDAEntrance.BlobState)

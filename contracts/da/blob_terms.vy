@@ -29,8 +29,8 @@ def _set(terms: IDAEntrance.Terms, windows: IDAEntrance.Windows, epoch_seconds: 
     )
 
 
-@pure
 @internal
+@pure
 def _check(terms: IDAEntrance.Terms, windows: IDAEntrance.Windows, epoch_seconds: uint256, unbonding: uint256):
     """
     @dev A table serves up to two epochs, so a signer may leave that long before the last blob it answers for is paid.
@@ -46,8 +46,8 @@ def _check(terms: IDAEntrance.Terms, windows: IDAEntrance.Windows, epoch_seconds
     assert liable <= unbonding, "blob_terms: unbonding too short"
 
 
-@view
 @internal
+@view
 def _fee(length: uint256, retention_days: uint256) -> uint256:
     """
     @dev Exact: integer bytes, integer days, wei per byte and day.
@@ -59,13 +59,13 @@ def _fee(length: uint256, retention_days: uint256) -> uint256:
     return max(length, STEP_BYTES) * self.terms.price * retention_days
 
 
-@pure
 @internal
+@pure
 def _columns_for(length: uint256) -> uint256:
     return COLUMN_STEP * ((length + STEP_BYTES - 1) // STEP_BYTES)
 
 
-@view
 @internal
+@view
 def _blob_id(blob: IDAEntrance.Blob) -> bytes32:
     return keccak256(abi_encode(C.TAG_BLOB, chain.id, self, blob))

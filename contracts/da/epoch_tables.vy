@@ -40,40 +40,40 @@ def _open(epoch: uint256, word: uint256, seed: bytes32, is_carried: bool):
     log IDASigners.EpochOpened(epoch=epoch, table=word >> (2 * FIELD_BITS), seed=seed, is_carried=is_carried)
 
 
-@view
 @internal
+@view
 def _is_open(epoch: uint256) -> bool:
     return self.packed[epoch] != 0
 
 
-@view
 @internal
+@view
 def _table(epoch: uint256) -> uint256:
     return self.packed[epoch] >> (2 * FIELD_BITS)
 
 
-@view
 @internal
+@view
 def _drawn_epoch(epoch: uint256) -> uint256:
     return (self.packed[epoch] >> FIELD_BITS) & FIELD_MASK
 
 
-@view
 @internal
+@view
 def _quorum_count(epoch: uint256) -> uint256:
     return self.packed[epoch] & FIELD_MASK
 
 
-@view
 @internal
+@view
 def _seed(epoch: uint256) -> bytes32:
     seed: bytes32 = self.seeds[epoch]
     assert seed != empty(bytes32), "epoch_tables: not drawn"
     return seed
 
 
-@view
 @internal
+@view
 def _serving(current: uint256) -> uint256:
     """
     @dev The current epoch, or the one before while nobody has drawn the current one.

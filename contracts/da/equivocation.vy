@@ -13,15 +13,15 @@ from . import attestation
 EVIDENCE_BYTES: constant(uint256) = 36 * 32  # one IDAChallenges.Equivocation
 
 
-@pure
 @internal
+@pure
 def _parse(evidence: Bytes[4_096]) -> IDAChallenges.Equivocation:
     assert len(evidence) == EVIDENCE_BYTES, "equivocation: wrong length"
     return abi_decode(slice(evidence, 0, EVIDENCE_BYTES), IDAChallenges.Equivocation)
 
 
-@view
 @internal
+@view
 def _check(evidence: IDAChallenges.Equivocation, entrance: address) -> bytes32:
     """
     @dev Reverts unless proven; returns the hash of the key.
@@ -36,14 +36,14 @@ def _check(evidence: IDAChallenges.Equivocation, entrance: address) -> bytes32:
     return keccak256(key)
 
 
-@pure
 @internal
+@pure
 def _subject(blob_id: bytes32, seed: bytes32, key_hash: bytes32) -> bytes32:
     return keccak256(abi_encode(blob_id, seed, key_hash))
 
 
-@view
 @internal
+@view
 def _digest(
     evidence: IDAChallenges.Equivocation, statement: IDAChallenges.Statement, entrance: address
 ) -> bytes32:
@@ -63,8 +63,8 @@ def _digest(
     )
 
 
-@view
 @internal
+@view
 def _is_signed(key: Bytes[128], digest: bytes32, words: bytes32[8]) -> bool:
     signature: Bytes[256] = concat(
         words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7]

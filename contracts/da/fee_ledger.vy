@@ -65,14 +65,14 @@ def _move(more_held: uint256, less_held: uint256, more_earned: uint256):
     self.funds = (held << HALF) | earned
 
 
-@view
 @internal
+@view
 def _held() -> uint256:
     return self.funds >> HALF
 
 
-@view
 @internal
+@view
 def _pool() -> uint256:
     """
     @dev The Treasury's share rounds down, the pool takes the remainder.
@@ -80,8 +80,8 @@ def _pool() -> uint256:
     return (self.funds & LOW_HALF) - self._share()
 
 
-@view
 @internal
+@view
 def _share() -> uint256:
     """
     @dev The Treasury's, of everything ever earned.

@@ -46,14 +46,14 @@ def _write(key: uint256, meaning: uint256, epoch: uint256):
     self.heads[key] = (epoch << checkpoints.EPOCH_SHIFT) | meaning
 
 
-@view
 @internal
+@view
 def _newest(key: uint256) -> uint256:
     return self._value(self.heads[key])
 
 
-@view
 @internal
+@view
 def _is_member(operator_id: uint256) -> bool:
     """
     @dev As of the newest change, whatever epoch it counts from.
@@ -61,20 +61,20 @@ def _is_member(operator_id: uint256) -> bool:
     return operator_id != COUNT_KEY and self._newest(operator_id) == 1
 
 
-@view
 @internal
+@view
 def _was_member(operator_id: uint256, epoch: uint256) -> bool:
     return operator_id != COUNT_KEY and self._value(self._word_at(operator_id, epoch)) == 1
 
 
-@view
 @internal
+@view
 def _count_at(epoch: uint256) -> uint256:
     return self._value(self._word_at(COUNT_KEY, epoch))
 
 
-@view
 @internal
+@view
 def _changed_at(epoch: uint256) -> uint256:
     """
     @dev The epoch from which the members of `epoch` have been the same.
@@ -82,13 +82,13 @@ def _changed_at(epoch: uint256) -> uint256:
     return self._word_at(COUNT_KEY, epoch) >> checkpoints.EPOCH_SHIFT
 
 
-@view
 @internal
+@view
 def _word_at(key: uint256, epoch: uint256) -> uint256:
     return checkpoints._at(convert(key, bytes32), self.heads[key], self.steps[key], epoch)
 
 
-@pure
 @internal
+@pure
 def _value(word: uint256) -> uint256:
     return word & (max_value(uint256) >> 32)

@@ -39,8 +39,8 @@ counts: HashMap[uint256, uint256]  # quorum key -> signers, 0 until the quorum i
 keys: HashMap[uint256, KeySlots]  # quorum key -> sum of the signers' keys
 
 
-@pure
 @internal
+@pure
 def _quorum_key(table: uint256, quorum_id: uint256) -> uint256:
     return (table << 32) | quorum_id
 
@@ -56,8 +56,8 @@ def _append(quorum: uint256, index: uint256, operator_id: uint256, slots: uint25
     )
 
 
-@view
 @internal
+@view
 def _signer(quorum: uint256, index: uint256) -> IDASigners.Signer:
     assert index < self.counts[quorum], "quorum_table: no such signer"
     slot: SignerSlot = self.signers[quorum][index]
@@ -80,8 +80,8 @@ def _set_key(quorum: uint256, key: Bytes[128]):
     )
 
 
-@view
 @internal
+@view
 def _key(quorum: uint256) -> Bytes[128]:
     slots: KeySlots = self.keys[quorum]
     return concat(
@@ -92,8 +92,8 @@ def _key(quorum: uint256) -> Bytes[128]:
     )
 
 
-@view
 @internal
+@view
 def _owner_of_slot(quorum: uint256, slot: uint256) -> uint256:
     """
     @dev Binary search for the first range that ends behind `slot`.
@@ -112,8 +112,8 @@ def _owner_of_slot(quorum: uint256, slot: uint256) -> uint256:
     return self.signers[quorum][low].packed >> SLOTS_BITS
 
 
-@view
 @internal
+@view
 def _open_absent(quorum: uint256, entry: Bytes[ABSENT_BYTES]) -> (uint256, uint256, Bytes[128]):
     """
     @dev Index, slices and key that an entry of an absent list shows; reverts unless they are in the table.

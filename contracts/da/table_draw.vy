@@ -108,13 +108,13 @@ def _keep(page: IDASigners.Draw):
     self.draws[msg.sender] = page
 
 
-@pure
 @internal
+@pure
 def _rank(seed: bytes32, operator_id: uint256) -> uint256:
     return convert(keccak256(abi_encode(seed, operator_id)), uint256)
 
 
-@pure
 @internal
+@pure
 def _quorum_count_for(members: uint256) -> uint256:
     return max(1, members // MIN_QUORUM_SIGNERS)

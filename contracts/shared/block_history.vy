@@ -12,8 +12,8 @@ HISTORY_GAS: constant(uint256) = 10_000  # one cold slot and a few jumps
 RECENT_BLOCKS: constant(uint256) = 256
 
 
-@view
 @internal
+@view
 def _block_hash(number: uint256) -> bytes32:
     """
     @dev Zero for the current block, later ones and those nobody remembers.

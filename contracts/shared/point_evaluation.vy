@@ -21,8 +21,8 @@ ONE_LOW: constant(bytes32) = 0xc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeff
 INFINITY_HIGH: constant(bytes16) = 0xc0000000000000000000000000000000
 
 
-@view
 @internal
+@view
 def _opens(commitment: Bytes[48], z: uint256, y: uint256, proof: Bytes[48]) -> bool:
     """
     @dev Whether the polynomial behind `commitment` has the value `y` at `z`.
@@ -46,8 +46,8 @@ def _opens(commitment: Bytes[48], z: uint256, y: uint256, proof: Bytes[48]) -> b
     return elements == FIELD_ELEMENTS and convert(slice(response, 32, 32), uint256) == SCALAR_FIELD
 
 
-@view
 @internal
+@view
 def _prove_precompile():
     """
     @dev For constructors: revert unless 0x0a accepts a true opening and refuses a false one.

@@ -12,8 +12,8 @@ DOMAIN_TYPE: constant(bytes32) = keccak256(
 )
 
 
-@view
 @internal
+@view
 def _domain(name_hash: bytes32, version_hash: bytes32, verifier: address) -> bytes32:
     """
     @dev The domain separator of `verifier` on this chain.
@@ -21,8 +21,8 @@ def _domain(name_hash: bytes32, version_hash: bytes32, verifier: address) -> byt
     return keccak256(abi_encode(DOMAIN_TYPE, name_hash, version_hash, chain.id, verifier))
 
 
-@pure
 @internal
+@pure
 def _digest(domain: bytes32, struct_hash: bytes32) -> bytes32:
     """
     @dev What is signed: 0x19 0x01, domain, struct hash.

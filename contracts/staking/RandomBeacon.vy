@@ -184,8 +184,8 @@ def wire_court(court: address):
 # --- VIEWS
 
 
-@view
 @external
+@view
 @reentrant
 def randomness(epoch: uint256) -> bytes32:
     """
@@ -195,8 +195,8 @@ def randomness(epoch: uint256) -> bytes32:
     return beacon_history._value_at(epoch)
 
 
-@view
 @external
+@view
 @reentrant
 def is_weak(epoch: uint256) -> bool:
     self._check_begun(epoch)
@@ -204,15 +204,15 @@ def is_weak(epoch: uint256) -> bool:
     return beacon_history._count_seats(bitmap) < beacon_history.STRONG_SEATS
 
 
-@view
 @external
+@view
 @reentrant
 def seats_of(epoch: uint256) -> uint256:
     return beacon_history._bitmap_at(epoch)
 
 
-@view
 @external
+@view
 @reentrant
 def message_of(epoch: uint256) -> bytes32:
     assert epoch != 0, "beacon: nobody owed epoch 0"
@@ -220,8 +220,8 @@ def message_of(epoch: uint256) -> bytes32:
     return self._message(epoch, beacon_history._value_at(epoch - 1))
 
 
-@view
 @external
+@view
 @reentrant
 def evidence_seconds(offence: uint256) -> uint256:
     assert offence == C.BEACON_ABSENT, "beacon: judges absence only"
@@ -231,20 +231,20 @@ def evidence_seconds(offence: uint256) -> uint256:
 # --- INTERNAL
 
 
-@view
 @internal
+@view
 def _check_begun(epoch: uint256):
     assert block.timestamp >= GENESIS + epoch * EPOCH, "beacon: epoch has not begun"
 
 
-@view
 @internal
+@view
 def _message(epoch: uint256, prior: bytes32) -> bytes32:
     return keccak256(abi_encode(C.TAG_BEACON, chain.id, self, epoch, prior))
 
 
-@pure
 @internal
+@pure
 def _seats(
     opened: DynArray[stake_cover.Opened, stake_cover.MAX_OPENED], seed: bytes32, total: uint256
 ) -> uint256:
@@ -267,8 +267,8 @@ def _seats(
     return bitmap
 
 
-@view
 @internal
+@view
 def _add_signatures(left: Bytes[256], right: Bytes[256]) -> Bytes[256]:
     success: bool = False
     response: Bytes[256] = b""
@@ -284,8 +284,8 @@ def _add_signatures(left: Bytes[256], right: Bytes[256]) -> Bytes[256]:
     return response
 
 
-@view
 @internal
+@view
 def _load_sum() -> Bytes[256]:
     s: bytes32[8] = self.partial_sum
     return concat(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])

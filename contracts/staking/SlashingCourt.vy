@@ -289,8 +289,8 @@ def set_treasury(treasury: address):
 # --- VIEWS
 
 
-@view
 @external
+@view
 @reentrant
 def room_of(pool: uint256, epoch: uint256) -> uint256:
     """
@@ -299,8 +299,8 @@ def room_of(pool: uint256, epoch: uint256) -> uint256:
     return self._room(pool & 255, epoch, staticcall STAKE.stake_at(pool, epoch))
 
 
-@view
 @external
+@view
 @reentrant
 def insurance_held() -> uint256:
     return insurance._held()
@@ -379,8 +379,8 @@ def _open(rule: ISlashingCourt.Rule, finding: IAdjudicator.Finding, reporter: ad
     return offence_id
 
 
-@view
 @internal
+@view
 def _check_finding(rule: ISlashingCourt.Rule, finding: IAdjudicator.Finding) -> uint256:
     assert finding.pool & 255 == rule.service, "court: pool of another service"
     assert finding.epoch <= self._current_epoch(), "court: epoch has not begun"
@@ -459,8 +459,8 @@ def _use(service: uint256, taken: uint256):
         self.used[service][self._current_epoch()] += taken
 
 
-@view
 @internal
+@view
 def _room(service: uint256, epoch: uint256, stake_at: uint256) -> uint256:
     """
     @dev Measured by the stake of now or of the offence, whichever is more, so that a queue drains even when
@@ -474,8 +474,8 @@ def _room(service: uint256, epoch: uint256, stake_at: uint256) -> uint256:
     return cap - min(cap, self.used[service][now])
 
 
-@view
 @internal
+@view
 def _under_cap(
     rule: ISlashingCourt.Rule, pool: uint256, epoch: uint256, stake_at: uint256
 ) -> uint256:
@@ -484,8 +484,8 @@ def _under_cap(
     return cap - min(cap, staticcall LEDGER.slashed_at(pool, epoch))
 
 
-@view
 @internal
+@view
 def _reservable(pool: uint256, epoch: uint256, due: uint256, part: uint256) -> uint256:
     """@dev What of `due` can wait, after `part` is taken: exposed and not reserved for another case."""
     exposed: uint256 = staticcall LEDGER.exposed(pool, epoch)
@@ -494,13 +494,13 @@ def _reservable(pool: uint256, epoch: uint256, due: uint256, part: uint256) -> u
     return min(due, max(free, part)) - part
 
 
-@view
 @internal
+@view
 def _current_epoch() -> uint256:
     return (block.timestamp - GENESIS) // EPOCH
 
 
-@view
 @internal
+@view
 def _window_of(epoch: uint256) -> uint256:
     return epoch * EPOCH // CORRELATION_WINDOW

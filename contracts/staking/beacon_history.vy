@@ -33,14 +33,14 @@ def _put(epoch: uint256, prior: bytes32, sum_hash: bytes32, bitmap: uint256) -> 
     return value
 
 
-@view
 @internal
+@view
 def _value(epoch: uint256, prior: bytes32, sum_hash: bytes32, bitmap: uint256) -> bytes32:
     return keccak256(abi_encode(C.TAG_BEACON_OUT, chain.id, self, epoch, prior, sum_hash, bitmap))
 
 
-@view
 @internal
+@view
 def _value_at(epoch: uint256) -> bytes32:
     entry: uint256 = self._entry_at(epoch)
     last: bytes32 = empty(bytes32)
@@ -51,8 +51,8 @@ def _value_at(epoch: uint256) -> bytes32:
     return self._value(epoch, last, empty(bytes32), 0)
 
 
-@view
 @internal
+@view
 def _bitmap_at(epoch: uint256) -> uint256:
     entry: uint256 = self._entry_at(epoch)
     if entry >> 32 != epoch:
@@ -60,8 +60,8 @@ def _bitmap_at(epoch: uint256) -> uint256:
     return entry & ALL_SEATS
 
 
-@view
 @internal
+@view
 def _entry_at(epoch: uint256) -> uint256:
     """@dev The last entry of `epoch` or before; 0 if there is none. No entry is 0: a contribution has a seat."""
     high: uint256 = self.count
@@ -82,8 +82,8 @@ def _entry_at(epoch: uint256) -> uint256:
     return self.entries[low - 1] if low != 0 else 0
 
 
-@pure
 @internal
+@pure
 def _count_seats(bitmap: uint256) -> uint256:
     total: uint256 = 0
     for seat: uint256 in range(SEATS):

@@ -27,34 +27,34 @@ victims: HashMap[bytes32, address]
 losses: HashMap[bytes32, uint256]
 
 
-@view
 @external
+@view
 @reentrant
 def case_of(offence_id: bytes32) -> ISlashingCourt.Case:
     return self._read(offence_id)
 
 
-@view
 @external
+@view
 @reentrant
 def offence_id_of(offence: uint256, pool: uint256, subject: bytes32) -> bytes32:
     return self._id(offence, pool, subject)
 
 
-@view
 @internal
+@view
 def _id(offence: uint256, pool: uint256, subject: bytes32) -> bytes32:
     return keccak256(abi_encode(C.TAG_OFFENCE, chain.id, self, offence, pool, subject))
 
 
-@view
 @internal
+@view
 def _is_known(offence_id: bytes32) -> bool:
     return self.entries[offence_id] != 0
 
 
-@view
 @internal
+@view
 def _read(offence_id: bytes32) -> ISlashingCourt.Case:
     entry: uint256 = self.entries[offence_id]
     sheet: uint256 = self.sheets[offence_id]
@@ -73,8 +73,8 @@ def _read(offence_id: bytes32) -> ISlashingCourt.Case:
     )
 
 
-@view
 @internal
+@view
 def _read_waiting(offence_id: bytes32) -> ISlashingCourt.Case:
     case: ISlashingCourt.Case = self._read(offence_id)
     waiting: ISlashingCourt.CaseState = ISlashingCourt.CaseState.PENDING | ISlashingCourt.CaseState.QUEUED

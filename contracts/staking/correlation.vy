@@ -47,8 +47,8 @@ def _add(offence: uint256, pool: uint256, window: uint256, stake: uint256):
         self.gaps[offence][w + 1] += self._gap(stake, right, right_2) - self._gap(before, right, right_2)
 
 
-@view
 @internal
+@view
 def _others(offence: uint256, pool: uint256, window: uint256) -> uint256:
     w: uint256 = window + FIRST
     plus: uint256 = self.singles[offence][w - 1] + self.singles[offence][w] + self.singles[offence][w + 1]
@@ -60,8 +60,8 @@ def _others(offence: uint256, pool: uint256, window: uint256) -> uint256:
     return plus - minus - own
 
 
-@pure
 @internal
+@pure
 def _gap(left: uint256, middle: uint256, right: uint256) -> uint256:
     ends: uint256 = min(left, right)
     return ends - min(ends, middle)

@@ -42,8 +42,8 @@ def set_guardians(members: DynArray[address, MAX_GUARDIANS], threshold: uint256)
     log ISlashingCourt.GuardiansChanged(members=members, threshold=threshold)
 
 
-@view
 @external
+@view
 @reentrant
 def guardian_set() -> DynArray[address, MAX_GUARDIANS]:
     return self.members
@@ -63,8 +63,8 @@ def _vote(offence_id: bytes32, reason: bytes32) -> bool:
     return self._count(bits) >= self.threshold
 
 
-@view
 @internal
+@view
 def _place(account: address) -> uint256:
     place: uint256 = 0
     for member: address in self.members:
@@ -74,8 +74,8 @@ def _place(account: address) -> uint256:
     raise "guardians: not a guardian"
 
 
-@pure
 @internal
+@pure
 def _count(bits: uint256) -> uint256:
     total: uint256 = 0
     for place: uint256 in range(MAX_GUARDIANS):

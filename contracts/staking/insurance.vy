@@ -93,7 +93,7 @@ def _collect(offence_id: bytes32, epoch: uint256) -> (address, uint256):
     return claim.victim, paid
 
 
-@view
 @internal
+@view
 def _held() -> uint256:
     return (self.purse >> 128) + (self.purse & HALF)

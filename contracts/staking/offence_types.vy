@@ -129,15 +129,15 @@ def apply_type(offence: uint256):
 # --- VIEWS
 
 
-@view
 @external
+@view
 @reentrant
 def type_of(offence: uint256) -> ISlashingCourt.Rule:
     return self._unpack(self.rules[offence])
 
 
-@view
 @external
+@view
 @reentrant
 def announced_type(offence: uint256) -> (ISlashingCourt.Rule, uint256):
     """
@@ -146,8 +146,8 @@ def announced_type(offence: uint256) -> (ISlashingCourt.Rule, uint256):
     return self._unpack(self.announced[offence]), self.announced_for[offence]
 
 
-@view
 @external
+@view
 @reentrant
 def cap_of(offence: uint256) -> uint256:
     return self._cap_bps(self._unpack(self.rules[offence]))
@@ -156,8 +156,8 @@ def cap_of(offence: uint256) -> uint256:
 # --- INTERNAL
 
 
-@view
 @internal
+@view
 def _rule(offence: uint256) -> ISlashingCourt.Rule:
     packed: uint256 = self.rules[offence]
     assert packed != 0, "types: unknown offence"
@@ -165,8 +165,8 @@ def _rule(offence: uint256) -> ISlashingCourt.Rule:
     return self._unpack(packed)
 
 
-@pure
 @internal
+@pure
 def _cap_bps(rule: ISlashingCourt.Rule) -> uint256:
     # one cap per service, except for what takes all: then the sum does not depend on the order of reports
     if rule.base_bps == C.BPS or rule.service != C.DA:
@@ -188,8 +188,8 @@ def _put_in_force(offence: uint256, packed: uint256):
     log ISlashingCourt.RuleChanged(offence=offence, rule=rule)
 
 
-@pure
 @internal
+@pure
 def _check_order(harsher: ISlashingCourt.Rule, milder: ISlashingCourt.Rule):
     # amounts named by an adjudicator cannot be compared here
     assert harsher.base_bps != 0 and milder.base_bps != 0, "types: no rate to rank"
@@ -200,8 +200,8 @@ def _check_order(harsher: ISlashingCourt.Rule, milder: ISlashingCourt.Rule):
     assert self._cap_bps(harsher) >= self._cap_bps(milder), "types: milder costs more"
 
 
-@view
 @internal
+@view
 def _check_rule(offence: uint256, rule: ISlashingCourt.Rule):
     assert offence != 0 and offence <= MAX_OFFENCE, "types: number out of range"
     assert rule.offence_class >= C.PROVEN and rule.offence_class <= C.ATTESTED, "types: unknown class"
@@ -223,8 +223,8 @@ def _check_rule(offence: uint256, rule: ISlashingCourt.Rule):
         assert asked == rule.evidence_seconds, "types: window differs"
 
 
-@pure
 @internal
+@pure
 def _is_stricter(old: ISlashingCourt.Rule, new: ISlashingCourt.Rule) -> bool:
     if old.offence_class != new.offence_class or old.service != new.service:
         return True
@@ -238,8 +238,8 @@ def _is_stricter(old: ISlashingCourt.Rule, new: ISlashingCourt.Rule) -> bool:
     return old.base_bps < new.base_bps or old.jail_epochs < new.jail_epochs
 
 
-@pure
 @internal
+@pure
 def _pack(rule: ISlashingCourt.Rule) -> uint256:
     flags: uint256 = convert(rule.correlated, uint256) | convert(rule.tombstones, uint256) << 1
     packed: uint256 = convert(rule.adjudicator, uint256) | rule.evidence_seconds << SHIFT_EVIDENCE
@@ -248,8 +248,8 @@ def _pack(rule: ISlashingCourt.Rule) -> uint256:
     return packed | rule.offence_class << SHIFT_CLASS | flags << SHIFT_FLAGS
 
 
-@pure
 @internal
+@pure
 def _unpack(packed: uint256) -> ISlashingCourt.Rule:
     return ISlashingCourt.Rule(
         offence_class=(packed >> SHIFT_CLASS) & 255,

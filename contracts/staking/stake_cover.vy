@@ -23,8 +23,8 @@ struct Opened:
     end: uint256
 
 
-@pure
 @internal
+@pure
 def _fold(
     words: DynArray[uint256, MAX_WORDS],
     hashes: DynArray[bytes32, MAX_CLOSED],
