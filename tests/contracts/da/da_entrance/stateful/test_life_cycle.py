@@ -152,6 +152,16 @@ class LifeOfBlobs(RuleBasedStateMachine):
             lambda: self.site.entrance.refund(blob_tuple(blob)),
         )
 
+    @precondition(lambda self: self.model.held > 0)
+    @rule(data=st.data())
+    def miss_the_deadline(self, data: st.DataObject) -> None:
+        overdue = data.draw(st.sampled_from(self._in_state(BlobState.PAID)))
+        identifier = self.site.blob_id(overdue)
+        late = self.model.entries[identifier].deadline + 1 - boa.env.timestamp
+        boa.env.time_travel(seconds=max(late, 0))
+        self.model.refund(identifier, now=boa.env.timestamp)
+        self.site.entrance.refund(blob_tuple(overdue))
+
     @rule()
     def collect(self) -> None:
         assert self.model.collect() == self.site.entrance.collect()
@@ -230,6 +240,9 @@ class LifeOfBlobs(RuleBasedStateMachine):
                     self.site.entrance.refund(blob_tuple(blob))
 
     # Parts
+
+    def _in_state(self, state: BlobState) -> list[Blob]:
+        return [b for b in self.blobs if self.model.entries[self.site.blob_id(b)].state is state]
 
     def agree(self, predict: Callable[[], Any], act: Callable[[], Any]) -> None:
         """Model and contract both do it, or both refuse for the same reason."""
