@@ -2,9 +2,9 @@
 
 Usage: check_vyper_format.py [--fix]
 mamushi 0.0.2b0 does not parse Vyper 0.4's integer division and hexadecimal byte literals, and it
-moves comments out of structs; such files are held to the plain rules alone: 120 columns of code and
-124 of prose, no tabs, no trailing blanks, one newline at the end, two blank lines before a function,
-a licence line.
+moves comments out of structs; such files are held to the plain rules alone: 120 columns of code,
+124 of prose, no tabs, no trailing blanks, one newline at the end, two blank lines before a
+function, a licence line.
 """
 
 import argparse

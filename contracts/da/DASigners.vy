@@ -106,7 +106,12 @@ def evict(operator_id: uint256):
 
 
 @external
-def draw(epoch: uint256, position: uint256, total_weight: uint256, operator_ids: DynArray[uint256, table_draw.MAX_PAGE]):
+def draw(
+    epoch: uint256,
+    position: uint256,
+    total_weight: uint256,
+    operator_ids: DynArray[uint256, table_draw.MAX_PAGE],
+):
     """
     @notice Give one page of members to the table of the current epoch; the last page opens the epoch.
     @param epoch The current epoch.
