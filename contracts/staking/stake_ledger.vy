@@ -162,11 +162,13 @@ def _pay_ticket(ticket_id: uint256, ticket: IStakeManager.Ticket) -> uint256:
 def _close(pool: uint256, owner: address, status: uint256):
     """
     @dev Everything active goes to the bucket of the day; delegators take their part of it as tickets when they like.
+         A pool that holds nothing closes too, or its seat would stay taken for ever.
     """
     state: pool_book.Pool = pool_book._load(pool)
     own: uint256 = state.own
     delegated: uint256 = state.delegated
-    assert own + delegated > 0, "stake_ledger: nothing to close"
+    is_live: bool = state.status != pool_book.ABSENT and state.status != pool_book.TOMBSTONED
+    assert is_live or own + delegated > 0, "stake_ledger: nothing to close"
     epoch: uint256 = epoch_clock._next_epoch()
     state.own = 0
     state.status = status

@@ -449,9 +449,12 @@ class StakeLedger:
         return max(exposed - state.reserved, 0)
 
     def _close(self, pool: PoolId) -> None:
-        """Move everything active to the bucket of the day and give the seat up."""
+        """Move everything active to the bucket of the day and give the seat up.
+
+        A pool that holds nothing closes too, or its seat would stay taken for ever.
+        """
         state = self.pool(pool)
-        if state.stake == 0:
+        if state.stake == 0 and state.status in (Status.ABSENT, Status.TOMBSTONED):
             raise errors.NothingToClose(pool=pool)
         status = state.status if state.status == Status.TOMBSTONED else Status.ABSENT
         own = state.own

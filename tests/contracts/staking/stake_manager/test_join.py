@@ -227,6 +227,39 @@ def test_inv_stake_13__under_min_stake_for_a_day__anyone_closes_the_pool(
         site.stake.force_exit(delegated, sender=stranger)
 
 
+def test_inv_stake_13__pool_emptied_by_its_operator__anyone_frees_the_seat(
+    stranger: str, refuses
+) -> None:
+    site = deploy_staking(max_operators=1)
+    squatter = a_member(site, 1, service=ALIGNMENT, own=20 * COIN)
+    pool = squatter.pool(ALIGNMENT)
+    site.stake.exit_own(ALIGNMENT, 20 * COIN, sender=squatter.owner)
+    with refuses("stake: pool in order"):
+        site.stake.force_exit(pool, sender=stranger)
+
+    boa.env.time_travel(seconds=DAY)
+    site.stake.force_exit(pool, sender=stranger)
+
+    assert (site.stake.pool_state(pool).status, site.registry.seat_of(pool)) == (0, 0)
+    a_member(site, 2, service=ALIGNMENT, own=10 * COIN)
+    with refuses("stake_ledger: nothing to close"):
+        site.stake.force_exit(pool, sender=stranger)
+
+
+def test_leave__nothing_left_in_the_pool__seat_given_up(
+    site: StakingSite, operator: AnOperator, refuses
+) -> None:
+    ticket = site.stake.exit_own(DA, 100 * COIN, sender=operator.owner)
+
+    site.stake.leave(DA, sender=operator.owner)
+
+    assert site.registry.seat_of(operator.pool(DA)) == 0
+    with refuses("stake_ledger: nothing to close"):
+        site.stake.leave(DA, sender=operator.owner)
+    boa.env.timestamp = site.stake.matures_at(ticket)
+    assert site.stake.withdraw(ticket, operator.owner, sender=operator.owner) == 100 * COIN
+
+
 def test_inv_stake_13__jailed_and_tombstoned__everybody_still_gets_out(
     site: StakingSite, delegated: int, operator: AnOperator, delegator: str, stranger: str
 ) -> None:
