@@ -7,7 +7,7 @@ from typing import Final
 
 from offchain.apps.home import Home
 from offchain.apps.keystore import Keystore
-from offchain.apps.network import Network, address_of, open_sender
+from offchain.apps.network import SETTLED_DEPTH, Network, address_of, open_sender
 from offchain.chain.sender import TransactionSender
 from offchain.core.erasure import ErasureEngine
 from offchain.da.adapters.chain_ledger import ChainClients, ChainLedger
@@ -57,7 +57,8 @@ async def open_publisher(
                 payer=address,
                 disperser=address,
             )
-            rules = DispersalRules(confirmations=1, threads=threads)
+            # One block of depth before sending: a reorg there costs only the sending again.
+            rules = DispersalRules(confirmations=1, settled_depth=SETTLED_DEPTH, threads=threads)
             yield Publisher(DisperseBlob(parts, rules, watch), journal, sender)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from offchain.apps.home import NETWORK, Home
 from offchain.apps.keystore import AccountKey
@@ -24,6 +25,8 @@ from offchain.staking.onchain import (
 
 # A devnet may be reorganised on purpose; three blocks are followed before an effect is settled.
 DEVNET_POLICY = SenderPolicy(finality_blocks=3)
+# From this depth on no sender repeats an effect, so only from here on may its inputs be forgotten.
+SETTLED_DEPTH: Final = DEVNET_POLICY.finality_blocks + 1
 
 
 class NotDeployedHere(NotFound):

@@ -159,7 +159,7 @@ class Outbox:
             return [self._insert(database, one) for one in intents]
 
     def reopen(self, entry_id: int, intent: Intent) -> None:
-        """A final revert, or an entry whose nonce a stranger took, becomes an intent again."""
+        """A final revert, an entry whose nonce a stranger took, or an intent with other gas."""
         with self._transaction() as database:
             database.execute("DELETE FROM attempts WHERE entry = ?", (entry_id,))
             database.execute(

@@ -22,6 +22,7 @@ from offchain.core.errors import ApogeeError
 ERROR_SELECTOR: Final = bytes.fromhex("08c379a0")
 PANIC_SELECTOR: Final = bytes.fromhex("4e487b71")
 NO_REASON: Final = "no reason given"
+OUT_OF_GAS: Final = "out of gas"
 MAX_REASON_CHARACTERS: Final = 300
 _PANICS: Final = {
     0x00: "generic",

@@ -275,6 +275,9 @@ class TransactionSender:
     ) -> Receipt | None:
         if entry is None:
             raise NotMinedYet(key=handle.key, reason="withdrawn: the node refused it")
+        starved = self._upkeep.starved.get(entry.id)
+        if starved is not None:
+            raise starved
         where = entry.inclusion
         if entry.state is State.REVERTED and where is not None:
             call = handle.call

@@ -13,18 +13,19 @@ deep enough                                       final
 import logging
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from offchain.chain.clock import Clock
 from offchain.chain.dispatch import Dispatcher, SenderPolicy
-from offchain.chain.errors import BlockUnknown, CallReverted
+from offchain.chain.errors import BlockUnknown, CallReverted, InsufficientFunds
 from offchain.chain.model import Address, Block, BlockHash, BlockRef, Call, Receipt
 from offchain.chain.outbox import Outbox
 from offchain.chain.outbox_model import Entry, Inclusion, State
 from offchain.chain.ports import Chain
-from offchain.chain.reverts import reason_of
+from offchain.chain.reverts import OUT_OF_GAS, reason_of
 from offchain.core.errors import ApogeeError
-from offchain.core.units import BlockNumber
+from offchain.core.units import BPS, BlockNumber
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ MISSING_ROUNDS: Final = 3
 HEAD_ROUNDS: Final = 3
 MAX_FILLERS: Final = 64
 MAX_RECEIPTS_KEPT: Final = 20_000
-OUT_OF_GAS: Final = "out of gas"
 NOT_REPEATABLE: Final = "reverted when mined, not when repeated"
 
 
@@ -59,8 +59,9 @@ class Upkeep:
         self._missing: dict[int, int] = {}
         self._gap_rounds = 0
         self._repeat_due = -math.inf
-        self._checked_head: BlockHash | None = None
+        self._checked_head: Block | None = None
         self.receipts: dict[bytes, Receipt] = {}
+        self.starved: dict[int, InsufficientFunds] = {}  # intents without money, by entry id
 
     def run(self) -> Block:
         """One round; the head it looked at."""
@@ -74,18 +75,27 @@ class Upkeep:
     def _run_once(self) -> Block:
         head = self._chain.block()
         used = self._chain.nonce(self._account, at=head.hash)
-        is_new = head.hash != self._checked_head
+        is_new = self._checked_head is None or head.hash != self._checked_head.hash
         if is_new:
+            self._doubt_receipts(head)
             self._recheck_included(head)
         self._collect(head, used)
         self._repeat(used, head)
         self._finish_intents()
         if is_new:
             self._outbox.finish(head.number - self._policy.finality_blocks)
-        self._checked_head = head.hash
+        self._checked_head = head
         return head
 
     # What is in a block
+
+    def _doubt_receipts(self, head: Block) -> None:
+        """After a reorganisation no receipt is answered from memory, a settled one neither."""
+        checked = self._checked_head
+        if checked is None or head.parent_hash == checked.hash:
+            return
+        if not self._stands(checked.number, checked.hash, head):
+            self.receipts.clear()
 
     def _recheck_included(self, head: Block) -> None:
         """Entries whose block left the chain are sent again."""
@@ -222,18 +232,25 @@ class Upkeep:
         self._dispatcher.hand_over(self._dispatcher.fill(missing, self._chain.fees()))
 
     def _finish_intents(self) -> None:
-        """What a killed process decided, and what lost its nonce: still allowed, it goes out."""
+        """What a killed process decided, and what lost its nonce: still allowed, it goes out.
+
+        The gas is estimated again, since the state is another one. One that lacks money waits.
+        """
         allowed: list[Entry] = []
+        self.starved = {}
         for entry in self._outbox.intents():
             intent = entry.intent
+            call = Call(intent.to, intent.data, self._account, intent.value_wei)
             try:
-                self._chain.estimate(
-                    [Call(intent.to, intent.data, self._account, intent.value_wei)]
-                )
+                [gas] = self._chain.estimate([call])
             except CallReverted as failure:
                 self._outbox.refuse(entry.id, reason_of(failure.payload, failure.node_message))
+            except InsufficientFunds as error:
+                self.starved[entry.id] = error
             else:
-                allowed.append(entry)
+                gas = max(intent.gas, gas * self._policy.gas_margin_bps // BPS)
+                allowed.append(replace(entry, intent=replace(intent, gas=gas)))
+                self._outbox.reopen(entry.id, allowed[-1].intent)
         if allowed:
             self._dispatcher.send(allowed, self._chain.fees())
 

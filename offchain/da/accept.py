@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from offchain.chain.errors import BlockUnknown
 from offchain.core.bls import Signature
 from offchain.core.erasure import ErasureEngine
 from offchain.core.kzg import prepare
@@ -54,6 +55,7 @@ from offchain.da.refusals import (
 
 ROWS_HEAD_BYTES: Final = 44
 ROW_HEAD_BYTES: Final = 4 + 32 * COSET_DEPTH
+HEAD_ROUNDS: Final = 5  # heads that may leave the chain while one view is read
 log = logging.getLogger(__name__)
 
 
@@ -309,7 +311,15 @@ class AcceptRows:
 
 
 def read_view(ledger: BlobLedger, blob_id: bytes) -> BlobView:
-    """The blob at the newest block, everything from that one block."""
+    """The blob at the newest block, everything from that one block.
+
+    Raises: BlobUnknown; BlockUnknown when each block read left the chain under the reader.
+    """
+    for _ in range(HEAD_ROUNDS - 1):
+        try:
+            return ledger.view(blob_id, at=ledger.head().block)
+        except BlockUnknown:
+            log.info("head_replaced", extra={"blob_id": blob_id.hex()})
     return ledger.view(blob_id, at=ledger.head().block)
 
 

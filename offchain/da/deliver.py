@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from offchain.core.bls import Signature
-from offchain.core.errors import ApogeeError, Unavailable
-from offchain.da.accept import body_bytes
+from offchain.core.errors import ApogeeError, NotFound, Unavailable
+from offchain.da.accept import body_bytes, read_view
 from offchain.da.aggregate import parse_signature
 from offchain.da.authenticate import SignedRequest, body_digest, request_digest
 from offchain.da.duties import BlobView, Duties, Duty, rows_in_bitmap
@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 class DeliveryRules:
     """`body_bytes`: bodies in memory at once, more than a third of them all. Seconds: between two
     tries at one node; for late signatures once there are enough; how long a signed request counts
-    (chain time); how often the chain's time is read; how long before the deadline collecting ends
-    (chain time).
+    (chain time); how often the chain's time is read, and how often its duties; how long before the
+    deadline collecting ends (chain time).
     """
 
     body_bytes: int = 64 << 20
@@ -37,6 +37,7 @@ class DeliveryRules:
     grace_seconds: float = 1.0
     request_seconds: int = 600
     poll_seconds: float = 0.25
+    duties_seconds: float = 2.0
     margin_seconds: int = 2
 
 
@@ -80,7 +81,9 @@ class DeliverRows:
     async def deliver(
         self, parcel: Parcel, *, on_signature: Callable[[Delivery], None] = lambda _: None
     ) -> Delivery:
-        """Send until everybody signed, or enough did and the grace is over, or time is short."""
+        """Send until everybody signed, enough did and the grace is over, time is short, or a reorg
+        gave the blob other duties.
+        """
         delivery = Delivery()
         room = SendingRoom(self._rules.body_bytes)
         tasks = {
@@ -105,6 +108,7 @@ class DeliverRows:
     ) -> None:
         loop = asyncio.get_running_loop()
         enough_at: float | None = None
+        looked_at = loop.time()
         pending = tasks
         while pending:
             done, pending = await asyncio.wait(
@@ -122,6 +126,18 @@ class DeliverRows:
             moment = await asyncio.to_thread(self._ledger.head)
             if moment.time >= parcel.view.record.deadline - self._rules.margin_seconds:
                 return
+            if loop.time() - looked_at >= self._rules.duties_seconds:
+                if not await self._is_due(parcel):
+                    return
+                looked_at = loop.time()
+
+    async def _is_due(self, parcel: Parcel) -> bool:
+        """Whether the chain still names these duties; a reorg moves them or takes the payment."""
+        try:
+            view = await asyncio.to_thread(read_view, self._ledger, parcel.view.record.blob_id)
+        except NotFound:
+            return False
+        return parcel.duties.is_same_work(view.duties)
 
     async def _until_signed(
         self, parcel: Parcel, duty: Duty, delivery: Delivery, room: SendingRoom

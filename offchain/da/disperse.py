@@ -13,8 +13,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from offchain.chain.errors import BlockUnknown, ContractReverted
+from offchain.chain.reverts import OUT_OF_GAS
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import Conflict, Rejected, Unavailable
+from offchain.da.accept import read_view
 from offchain.da.aggregate import certificate_of
 from offchain.da.deliver import DeliverRows, Delivery, Parcel
 from offchain.da.dispersals import DispersalJournal, DispersalRecord, Stage
@@ -31,12 +34,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DispersalRules:
-    """`confirmations`: depth of the seed's block and of the certificate's block before they count,
-    the block itself counted. `poll_seconds`: between looks at the chain. `again_seconds`: before
-    another round when too few signed. `threads`: for encoding.
+    """Depths count the block itself. `confirmations`: of the seed's block before rows are sent; a
+    reorg of it costs the sending, no money. `settled_depth`: of the certificate's block before the
+    payload is let go; at least the sender's `finality_blocks` + 1, since a payment that moves needs
+    a new certificate and so the payload. `poll_seconds`: between looks at the chain.
+    `again_seconds`: before another round when too few signed. `threads`: for encoding.
     """
 
     confirmations: int = 1
+    settled_depth: int = 1
     poll_seconds: float = 0.1
     again_seconds: float = 1.0
     threads: int = 1
@@ -196,8 +202,15 @@ class DisperseBlob:
         """Pay once; that it was paid in the meantime, by an earlier run, is as good."""
         try:
             paid = await asyncio.to_thread(self._parts.till.pay, record.terms)
-        except AlreadyPaid:
+        except (AlreadyPaid, BlockUnknown):  # or a reorg under the question: look again
             await asyncio.sleep(self._rules.poll_seconds)
+            return outcome
+        except ContractReverted as error:
+            if error.reason != OUT_OF_GAS:
+                raise
+            # A reorg moved it to an epoch that it had to open; asked again, it gets the gas.
+            log.warning("payment_out_of_gas", extra={"blob_id": record.blob_id.hex()})
+            await asyncio.sleep(self._rules.again_seconds)
             return outcome
         await self._advance(record.blob_id, Stage.PAID)
         return replace(outcome, paid=paid)
@@ -238,7 +251,7 @@ class DisperseBlob:
             if await self._is_as_before(view):
                 raise
             return outcome
-        except Unavailable as error:
+        except (Unavailable, BlockUnknown) as error:
             log.warning("certificate_not_mined", extra={"code": error.code})
             await asyncio.sleep(self._rules.again_seconds)
             return outcome
@@ -271,23 +284,21 @@ class DisperseBlob:
 
     async def _is_settled(self, view: BlobView) -> bool:
         """Whether the certificate's block is deep enough to be believed."""
-        block = view.moment.block - (self._rules.confirmations - 1)
+        block = view.moment.block - (self._rules.settled_depth - 1)
         if block == view.moment.block:
             return True
         try:
             deep = await asyncio.to_thread(
                 self._parts.ledger.view, view.record.blob_id, at=max(block, 0)
             )
-        except BlobUnknown:
+        except (BlobUnknown, BlockUnknown):
             return False
         return deep.record.state is BlobState.CONFIRMED
 
     async def _view(self, blob_id: bytes) -> BlobView | None:
         """The blob at the newest block; None when it is not paid there."""
-        ledger = self._parts.ledger
-        moment = await asyncio.to_thread(ledger.head)
         try:
-            return await asyncio.to_thread(ledger.view, blob_id, at=moment.block)
+            return await asyncio.to_thread(read_view, self._parts.ledger, blob_id)
         except BlobUnknown:
             return None
 

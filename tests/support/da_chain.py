@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from eth_account import Account
 
@@ -20,7 +21,7 @@ from offchain.chain.dispatch import SenderPolicy
 from offchain.chain.keys import LocalSigner
 from offchain.chain.model import show_address
 from offchain.chain.node import Node
-from offchain.chain.ports import Question
+from offchain.chain.ports import Question, Transport
 from offchain.chain.sender import TransactionSender
 from offchain.core.bls import DST_POSSESSION, SecretKey
 from offchain.core.units import WEI_PER_COIN
@@ -58,12 +59,14 @@ class DaChain:
     The last operator is the disperser: staked, without a node.
     """
 
-    transport: EmbeddedTransport
+    transport: Transport
     node: Node
     deployments: Deployments
     signers: list[LocalSigner]
     senders: list[TransactionSender]
     secrets: dict[int, SecretKey]
+    folder: Path
+    policy: SenderPolicy
 
     def client(self, kind: type[ContractClient]) -> ContractClient:
         return kind(self.deployments, self.node)
@@ -78,14 +81,24 @@ class DaChain:
             )
         )
 
-    def ask(self, method: str, *params: object) -> None:
+    def ask(self, method: str, *params: object) -> Any:
         [answer] = self.transport.ask([Question(method, tuple(params))])
         assert answer.fault is None, answer
+        return answer.result
 
     def mine(self, seconds: int = 0) -> None:
         if seconds:
             self.ask("evm_increaseTime", seconds)
         self.ask("evm_mine")
+
+    def open_sender(self, number: int) -> TransactionSender:
+        """The sender of an account over its outbox, as a new process opens it."""
+        path = self.folder / f"outbox-{number}.sqlite"
+        return TransactionSender.open(self.node, self.signers[number], path, policy=self.policy)
+
+    def restart_sender(self, number: int) -> None:
+        self.senders[number].close()
+        self.senders[number] = self.open_sender(number)
 
     def close(self) -> None:
         for sender in self.senders:
@@ -109,9 +122,15 @@ class DaChain:
             await asyncio.gather(task, return_exceptions=True)
 
 
-def deploy_chain(folder: Path, endpoints: list[str]) -> DaChain:
+def deploy_chain(
+    folder: Path,
+    endpoints: list[str],
+    *,
+    transport: Transport | None = None,
+    finality_blocks: int = 0,
+) -> DaChain:
     """Deploy, stake one operator an endpoint and one disperser, and draw the first table."""
-    transport = EmbeddedTransport()
+    transport = transport or EmbeddedTransport()
     node = Node(transport)
     Account.enable_unaudited_hdwallet_features()
     signers = [
@@ -120,17 +139,15 @@ def deploy_chain(folder: Path, endpoints: list[str]) -> DaChain:
         )
         for n in range(len(endpoints) + 1)
     ]
-    policy = SenderPolicy(finality_blocks=0)
-    senders = [
-        TransactionSender.open(node, signer, folder / f"outbox-{n}.sqlite", policy=policy)
-        for n, signer in enumerate(signers)
-    ]
-    deployments = _deploy(node, senders[0])
+    policy = SenderPolicy(finality_blocks=finality_blocks)
     secrets = {
         number: SecretKey.from_seed(b"embedded chain operator %9d" % number)
         for number in range(1, len(signers) + 1)
     }
-    chain = DaChain(transport, node, deployments, signers, senders, secrets)
+    nothing = Deployments("embedded", node.chain_id())
+    chain = DaChain(transport, node, nothing, signers, [], secrets, folder, policy)
+    chain.senders = [chain.open_sender(number) for number in range(len(signers))]
+    chain.deployments = _deploy(node, chain.senders[0])
     for number, endpoint in enumerate([*endpoints, None], 1):
         _enrol(chain, number, endpoint)
     chain.mine(288)

@@ -14,6 +14,7 @@ from offchain.chain.errors import (
     NotMinedYet,
     OutboxBusy,
     OutboxForeign,
+    SettledLost,
     TransactionRefused,
     WellKnownKey,
 )
@@ -366,6 +367,22 @@ def test_maintain__several_reorganised_away__all_come_back_in_order(
 
     assert probe.count(at=node.block().hash) == 6
     assert probe.effects_of([bytes([n]) * 32 for n in range(6)], at=node.block().hash) == [1] * 6
+
+
+def test_wait__settled_block_reorganised_away__says_so_and_sends_nothing(
+    node: Node, outbox_path: Path, controls: DevControls
+) -> None:
+    policy = SenderPolicy(finality_blocks=0)
+    with reopened(node, outbox_path, policy) as sender:
+        probe = deploy_probe(node, sender)
+        handle = sender.send(probe.bump(KEY), key="bump")
+        sender.wait(handle)
+        controls.reorganise(1)
+
+        with pytest.raises(SettledLost):
+            sender.wait(handle)
+
+        assert effects(node, probe) == 0
 
 
 def test_wait__more_confirmations__waits_for_the_blocks_on_top(
