@@ -2,7 +2,8 @@
 
 Round trips of a view: the block, the record, the successor of the payment's block, the epoch's
 table, the endpoints. What can never change is kept: a payment's event (the id is its hash) and the
-signers of a table with their keys (its seed names it).
+signers of a table with their keys (table, epoch it was drawn for and seed name it: after a reorg an
+epoch may have a drawn table instead of a carried one, under the same seed).
 """
 
 from collections import OrderedDict
@@ -77,7 +78,7 @@ class ChainLedger:
     def __init__(self, clients: ChainClients) -> None:
         self._clients = clients
         self._payments: Kept[bytes, BlobPaid] = Kept(KEPT_PAYMENTS)
-        self._seats: Kept[tuple[bytes, int], Seats] = Kept(KEPT_QUORUMS)
+        self._seats: Kept[tuple[EpochTable, int], Seats] = Kept(KEPT_QUORUMS)
         self._domain: bytes | None = None
 
     def head(self) -> Moment:
@@ -134,7 +135,7 @@ class ChainLedger:
         assignment = assign(seed, table.quorum_count)
         quorum_id = assignment.quorum_id
         seats = self._seats.get(
-            (table.seed, quorum_id),
+            (table, quorum_id),
             lambda: self._read_seats(record.epoch, table, quorum_id, at),
         )
         endpoints = clients.signers.endpoints([s.operator_id for s, _ in seats], at=at)
