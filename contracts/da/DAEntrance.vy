@@ -13,6 +13,7 @@
 from snekmate.utils import ecdsa
 from ..interfaces import IDAEntrance
 from ..interfaces import IDASigners
+from ..interfaces import IStakeManager
 from ..interfaces import IStakeView
 from ..shared import block_history
 from ..shared import bls12_381
@@ -83,7 +84,8 @@ def __init__(
     WINDOWS = windows
     epoch_seconds: uint256 = staticcall IStakeView(stake).epoch_length()
     unbonding: uint256 = staticcall IStakeView(stake).unbonding_seconds(C.DA)
-    blob_terms._set(terms, windows, epoch_seconds, unbonding)
+    evidence: uint256 = staticcall IStakeManager(stake).evidence_seconds(C.DA)
+    blob_terms._set(terms, windows, epoch_seconds, unbonding, evidence)
 
 
 # --- PAYER
@@ -276,7 +278,8 @@ def set_terms(terms: IDAEntrance.Terms):
 
     epoch_seconds: uint256 = staticcall IStakeView(STAKE).epoch_length()
     unbonding: uint256 = staticcall IStakeView(STAKE).unbonding_seconds(C.DA)
-    blob_terms._set(terms, WINDOWS, epoch_seconds, unbonding)
+    evidence: uint256 = staticcall IStakeManager(STAKE).evidence_seconds(C.DA)
+    blob_terms._set(terms, WINDOWS, epoch_seconds, unbonding, evidence)
 
 
 @external

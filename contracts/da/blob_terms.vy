@@ -18,8 +18,14 @@ terms: IDAEntrance.Terms
 
 
 @internal
-def _set(terms: IDAEntrance.Terms, windows: IDAEntrance.Windows, epoch_seconds: uint256, unbonding: uint256):
-    self._check(terms, windows, epoch_seconds, unbonding)
+def _set(
+    terms: IDAEntrance.Terms,
+    windows: IDAEntrance.Windows,
+    epoch_seconds: uint256,
+    unbonding: uint256,
+    evidence: uint256,
+):
+    self._check(terms, windows, epoch_seconds, unbonding, evidence)
     self.terms = terms
     log IDAEntrance.TermsSet(
         price=terms.price,
@@ -31,9 +37,16 @@ def _set(terms: IDAEntrance.Terms, windows: IDAEntrance.Windows, epoch_seconds: 
 
 @internal
 @pure
-def _check(terms: IDAEntrance.Terms, windows: IDAEntrance.Windows, epoch_seconds: uint256, unbonding: uint256):
+def _check(
+    terms: IDAEntrance.Terms,
+    windows: IDAEntrance.Windows,
+    epoch_seconds: uint256,
+    unbonding: uint256,
+    evidence: uint256,
+):
     """
     @dev A table serves up to two epochs, so a signer may leave that long before the last blob it answers for is paid.
+         What cannot be shown to the court any more is not answered for, whatever stake is left.
     """
     assert terms.price > 0 and terms.price < 2**128, "blob_terms: price out of range"
     assert terms.confirm_slices <= assignment.N, "blob_terms: confirm > N"
@@ -41,9 +54,9 @@ def _check(terms: IDAEntrance.Terms, windows: IDAEntrance.Windows, epoch_seconds
     assert terms.confirm_slices >= K + terms.safety_slices, "blob_terms: confirm - safety < K"
     assert terms.max_retention_days > 0, "blob_terms: no retention"
     assert terms.max_retention_days < 2**16, "blob_terms: retention too long"
-    liable: uint256 = terms.max_retention_days * windows.day + 2 * epoch_seconds
-    liable += 2 * windows.answer + windows.veto
-    assert liable <= unbonding, "blob_terms: unbonding too short"
+    liable: uint256 = terms.max_retention_days * windows.day + 2 * epoch_seconds + 2 * windows.answer
+    assert liable + windows.veto <= unbonding, "blob_terms: unbonding too short"
+    assert liable <= evidence, "blob_terms: evidence window too short"
 
 
 @internal

@@ -233,10 +233,11 @@ def fee_wei(length: int, retention_days: int, terms: Terms) -> Wei:
     return Wei(max(length, STEP_PAYLOAD_BYTES) * terms.price * retention_days)
 
 
-def check_terms(terms: Terms, windows: Windows, *, epoch_seconds: int, unbonding: int) -> None:
+def check_terms(
+    terms: Terms, windows: Windows, *, epoch_seconds: int, unbonding: int, evidence: int
+) -> None:
     """All rules together, as the setter holds them. Raises: TermsInvalid."""
-    liable = terms.max_retention_days * windows.day + 2 * epoch_seconds
-    liable += 2 * windows.answer + windows.veto
+    liable = terms.max_retention_days * windows.day + 2 * epoch_seconds + 2 * windows.answer
     rules = {
         "price out of range": 0 < terms.price < 1 << 128,
         "confirm > N": terms.confirm_slices <= N,
@@ -244,7 +245,8 @@ def check_terms(terms: Terms, windows: Windows, *, epoch_seconds: int, unbonding
         "confirm - safety < K": terms.confirm_slices >= K + terms.safety_slices,
         "no retention": terms.max_retention_days > 0,
         "retention too long": terms.max_retention_days < 1 << 16,
-        "unbonding too short": liable <= unbonding,
+        "unbonding too short": liable + windows.veto <= unbonding,
+        "evidence window too short": liable <= evidence,
     }
     for rule, holds in rules.items():
         if not holds:

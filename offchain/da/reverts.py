@@ -190,6 +190,7 @@ ENTRANCE: Final[Mapping[str, type[ApogeeError]]] = {
     "blob_terms: confirm < 2/3 N": TermsInvalid,
     "blob_terms: confirm - safety < K": TermsInvalid,
     "blob_terms: unbonding too short": TermsInvalid,
+    "blob_terms: evidence window too short": TermsInvalid,
 }
 CHALLENGES: Final[Mapping[str, type[ApogeeError]]] = {
     "da_challenges: unknown offence": EquivocationUnproven,

@@ -138,15 +138,22 @@ def test_fee__smallest_matrix_and_above__is_billed_by_the_byte() -> None:
 
 
 def test_check_terms__production_terms__hold_and_one_more_day_of_answer_does_not() -> None:
-    unbonding = 28 * 86_400
-    check_terms(TERMS, WINDOWS, epoch_seconds=14_400, unbonding=unbonding)
+    kept = {"unbonding": 28 * 86_400, "evidence": 24 * 86_400}
+    check_terms(TERMS, WINDOWS, epoch_seconds=14_400, **kept)
 
     with pytest.raises(TermsInvalid, match="unbonding too short"):
         check_terms(
             replace(TERMS, max_retention_days=26),
             WINDOWS,
             epoch_seconds=14_400,
-            unbonding=unbonding,
+            **kept,
+        )
+    with pytest.raises(TermsInvalid, match="evidence window too short"):
+        check_terms(
+            replace(TERMS, max_retention_days=25),
+            WINDOWS,
+            epoch_seconds=14_400,
+            **kept,
         )
 
 

@@ -22,13 +22,14 @@ from tests.support.da import (
     deploy_entrance,
     mine_entropy,
     pay,
+    table_of,
     terms_tuple,
     windows_tuple,
 )
 from tests.support.staking import DAY, EPOCH
 from tests.support.staking import TERMS as STAKE_TERMS
 
-UNBONDING = STAKE_TERMS[0]
+UNBONDING, EVIDENCE = STAKE_TERMS[0], STAKE_TERMS[2]
 
 
 def test_set_terms__governance__counts_for_later_blobs_only(site: DaSite) -> None:
@@ -56,6 +57,28 @@ def test_set_terms__governance__counts_for_later_blobs_only(site: DaSite) -> Non
     confirm(site, later, stricter.certificate())
 
 
+@pytest.mark.parametrize("spare", [0, -1])
+def test_inv_da_7__threshold__is_met_to_the_slice(site: DaSite, spare: int) -> None:
+    quorum = table_of(site, site.stake.current_epoch()).quorums[0]
+    absent, signer = next(
+        (index, signer) for index, signer in enumerate(quorum.signers) if signer.slices < 1_000
+    )
+    asked = N - signer.slices - spare
+    site.entrance.set_terms(
+        terms_tuple(replace(TERMS, confirm_slices=asked)), sender=site.governance
+    )
+    owner = site.operators[0].owner
+    blob = a_blob(owner, owner)
+    votes = ballot(site, blob, mine_entropy(site, pay(site, blob)))
+
+    if spare < 0:
+        with boa.reverts("da_entrance: too few slices"):
+            confirm(site, blob, votes.certificate([absent]))
+    else:
+        confirm(site, blob, votes.certificate([absent]))
+        assert site.entrance.is_available(site.blob_id(blob))
+
+
 def test_set_terms_and_set_paused__stranger__is_refused(
     undrawn_site: DaSite, stranger: str, refused: Refused
 ) -> None:
@@ -78,6 +101,7 @@ def test_set_terms_and_set_paused__stranger__is_refused(
         ({"max_retention_days": 0}, "blob_terms: no retention"),
         ({"max_retention_days": 1 << 16}, "blob_terms: retention too long"),
         ({"max_retention_days": 26}, "blob_terms: unbonding too short"),
+        ({"max_retention_days": 24}, "blob_terms: evidence window too short"),
     ],
 )
 def test_inv_da_8__unsafe_terms__are_refused(
@@ -111,7 +135,9 @@ def test_inv_da_8__any_sequence_of_setters__leaves_safe_terms_as_the_model_judge
         in_force = TERMS
         for terms in sequence:
             try:
-                check_terms(terms, WINDOWS, epoch_seconds=EPOCH, unbonding=UNBONDING)
+                check_terms(
+                    terms, WINDOWS, epoch_seconds=EPOCH, unbonding=UNBONDING, evidence=EVIDENCE
+                )
             except TermsInvalid as fault:
                 with boa.reverts(f"blob_terms: {fault.fields['rule']}"):
                     site.entrance.set_terms(terms_tuple(terms), sender=site.governance)
@@ -122,8 +148,9 @@ def test_inv_da_8__any_sequence_of_setters__leaves_safe_terms_as_the_model_judge
         assert tuple(site.entrance.terms()) == terms_tuple(in_force)
         assert in_force.confirm_slices - in_force.safety_slices >= 1_024
         assert 2 * N <= 3 * in_force.confirm_slices <= 3 * N
-        liable = in_force.max_retention_days * DAY + 2 * EPOCH + 2 * WINDOWS.answer + WINDOWS.veto
-        assert liable <= UNBONDING
+        liable = in_force.max_retention_days * DAY + 2 * EPOCH + 2 * WINDOWS.answer
+        assert liable + WINDOWS.veto <= UNBONDING
+        assert liable <= EVIDENCE
 
 
 @pytest.mark.parametrize(

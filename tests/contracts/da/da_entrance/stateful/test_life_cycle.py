@@ -196,7 +196,13 @@ class LifeOfBlobs(RuleBasedStateMachine):
     def set_terms(self, price: int, confirm_slices: int, days: int) -> None:
         terms = Terms(price, confirm_slices, 1_024, days)
         try:
-            check_terms(terms, WINDOWS, epoch_seconds=EPOCH, unbonding=STAKE_TERMS[0])
+            check_terms(
+                terms,
+                WINDOWS,
+                epoch_seconds=EPOCH,
+                unbonding=STAKE_TERMS[0],
+                evidence=STAKE_TERMS[2],
+            )
         except TermsInvalid as fault:
             with boa.reverts(f"blob_terms: {fault.fields['rule']}"):
                 self.site.entrance.set_terms(terms_tuple(terms), sender=self.site.governance)
