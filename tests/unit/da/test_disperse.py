@@ -19,7 +19,7 @@ from offchain.da.duties import BlobTerms
 from offchain.da.model import BlobState
 from offchain.da.ports import Certificate, Settlement
 from offchain.da.refusals import BlobNotPaid, BlobUnknown, JournalCorrupt, NotEnoughSignatures
-from tests.support.da_network import Site, a_site, memory_network, some_bytes
+from tests.support.da_network import QUICK, Site, a_site, memory_network, some_bytes
 
 SALT = bytes(32)
 PAYLOAD = some_bytes(5_000)
@@ -274,3 +274,24 @@ def test_disperse__reorg_moves_the_seed__certificate_for_new_duties() -> None:
     done = asyncio.run(story())
     assert BlobState.CONFIRMED is state_of(site, done.blob_id)
     assert site.chain.payments == 1
+
+
+def test_disperse__payment_taken_back_while_rows_are_on_their_way__paid_again_at_once() -> None:
+    site = a_site(4)
+    everybody = memory_network(site).nodes
+    client = MemoryNodeClient({place: everybody[place] for place in list(everybody)[:2]})
+
+    def forget_the_payment(progress: Progress) -> None:
+        if progress.slices_signed and client.nodes.keys() != everybody.keys():
+            paid = site.chain.view(progress.blob_id, at=site.chain.head().block).record.paid_block
+            site.chain.rewind(paid - 1)
+            client.nodes.update({**everybody, **client.nodes})
+
+    async def story() -> Dispersed:
+        rules = replace(QUICK, duties_seconds=0.05)
+        disperser = site.disperse_with(client, rules=rules, watch=forget_the_payment)
+        return await asyncio.wait_for(disperser.disperse(PAYLOAD, days=1, salt=SALT), 30)
+
+    done = asyncio.run(story())
+    assert BlobState.CONFIRMED is state_of(site, done.blob_id)
+    assert site.chain.payments == 2
