@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import requests
 from web3 import HTTPProvider, Web3
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,7 @@ class DevnetProcess:
     heartbeat_seconds: float = 0.0
     origins: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = field(default=None, init=False)
+    sessions: list[requests.Session] = field(default_factory=list, init=False)
 
     @property
     def url(self) -> str:
@@ -58,7 +60,15 @@ class DevnetProcess:
         return self._end(signal.SIGKILL)
 
     def web3(self) -> Web3:
-        return Web3(HTTPProvider(self.url, request_kwargs={"timeout": 60}))
+        """A client whose connections `close_clients` ends; web3 itself never closes them."""
+        session = requests.Session()
+        self.sessions.append(session)
+        return Web3(HTTPProvider(self.url, request_kwargs={"timeout": 60}, session=session))
+
+    def close_clients(self) -> None:
+        """Close the connections of every client handed out so far."""
+        while self.sessions:
+            self.sessions.pop().close()
 
     def _launch(self, stderr: int | None) -> subprocess.Popen[str]:
         command = [
@@ -94,6 +104,7 @@ def running_devnet(
     try:
         yield devnet
     finally:
+        devnet.close_clients()
         if devnet.process is not None:
             devnet.stop()
 

@@ -56,6 +56,7 @@ def w3(devnet: DevnetProcess) -> Iterator[Web3]:
     yield client
     rpc(client, "evm_setAutomine", True)
     rpc(client, "evm_revert", snapshot)
+    devnet.close_clients()
 
 
 @pytest.fixture
