@@ -17,7 +17,7 @@ from offchain.core.bls import DST_POSSESSION, SecretKey
 from offchain.core.hashing import keccak
 from offchain.core.units import WEI_PER_COIN
 
-COMMAND = "apogee bench staking-gas"
+COMMAND = "apogee bench staking"
 DA = 1
 MEMBERS = 64  # fills three stored levels of the tree; one more needs the fourth
 BARS: dict[str, int | None] = {
