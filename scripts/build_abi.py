@@ -55,13 +55,23 @@ def compile_contract(path: Path, sources: str) -> dict[str, Any]:
         "abi": json.loads(abi),
         "integrity": integrity,
         "layout_hash": "0x" + keccak_256(canonical.encode()).hexdigest(),
-        "runtime_bytes": len(bytes.fromhex(runtime.removeprefix("0x"))),
+        "runtime_bytes": len(bytes.fromhex(runtime.removeprefix("0x")))
+        + immutable_bytes(json.loads(layout).get("code_layout", {})),
     }
     CACHE.mkdir(parents=True, exist_ok=True)
     for stale in CACHE.glob(f"{path.stem}-*.json"):
         stale.unlink()
     cached.write_text(json.dumps(built))
     return built
+
+
+def immutable_bytes(places: dict[str, Any]) -> int:
+    """Bytes of immutables, which the constructor appends to the code; modules nest."""
+    ends = [
+        place["offset"] + place["length"] if "offset" in place else immutable_bytes(place)
+        for place in places.values()
+    ]
+    return max(ends, default=0)
 
 
 def main() -> int:
