@@ -153,7 +153,7 @@ def test_inv_da_7__absent_list_malformed__is_refused(poll: Poll, refused: Refuse
         (with_index(first, two), "quorum_table: not that signer"),
         (with_index(first, 5), "quorum_table: not that signer"),
         (with_index(first, 1_024), "quorum_table: no such signer"),
-        (first[:2] + b"\x00\x00" + first[4:], "quorum_table: not that signer"),
+        (first[:3] + bytes([first[3] ^ 1]) + first[4:], "quorum_table: not that signer"),
         (first[:5] + bytes([first[5] ^ 1]) + first[6:], "quorum_table: not that signer"),
         (first[:101] + bytes([first[101] ^ 1]), "quorum_table: not that signer"),
         (first[:6] + second[6:], "quorum_table: not that signer"),
