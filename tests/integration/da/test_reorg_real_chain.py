@@ -49,6 +49,7 @@ from offchain.da.serve import ServeLimits, ServeRows
 from tests.support.da_chain import DaChain, court_of, deploy_chain
 from tests.support.da_network import QUICK, some_bytes, the_engine
 from tests.support.devnet_process import PROJECT, running_devnet
+from tests.support.waiting import wait_until
 
 NODES = 4
 ENDPOINTS = [f"http://127.0.0.1:{9_100 + number}" for number in range(1, NODES + 1)]
@@ -414,7 +415,11 @@ def move_all_money(rig: Rig) -> None:
         )
     )
     assert node.broadcast([raw]) == [None]
-    assert node.balance(STRANGER, at=node.block().hash) >= value_wei
+    wait_until(
+        lambda: node.balance(STRANGER, at=node.block().hash) >= value_wei,
+        seconds=30,
+        what="the payer's money gone",
+    )
 
 
 def give_money(rig: Rig) -> None:

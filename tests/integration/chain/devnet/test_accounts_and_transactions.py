@@ -7,6 +7,7 @@ from web3.contract import Contract
 from web3.exceptions import ContractLogicError, Web3RPCError
 
 from offchain.chain.devnet.genesis import dev_accounts
+from tests.support.waiting import wait_until
 
 from .conftest import Compiled, deploy_counter, mined, rpc, rpc_error
 
@@ -77,6 +78,11 @@ def test_raw_transaction__each_type__mined_with_a_full_receipt(
     assert receipt["effectiveGasPrice"] > 0
     assert receipt["transactionIndex"] == 0
     assert w3.eth.get_balance(DEV_KEYS[0].address) == before + 5
+    wait_until(
+        lambda: w3.eth.get_transaction(sent)["blockHash"] is not None,  # Anvil's pool answers last
+        seconds=30,
+        what="the transaction shown as mined",
+    )
     shown = w3.eth.get_transaction(sent)
     assert shown["type"] == type_id
     assert shown["blockHash"] == receipt["blockHash"]
