@@ -148,7 +148,7 @@ def locate(payload_byte: int, shape: Shape) -> Location:
     return shape.locate(payload_byte)
 
 
-def fill_data_rows(payload: bytes | memoryview, shape: Shape, data: Elements) -> None:
+def fill_data_rows(payload: bytes | bytearray | memoryview, shape: Shape, data: Elements) -> None:
     """Write the payload into `data`, shape (K, m, 32), zero-filled to the end."""
     source = np.frombuffer(payload, np.uint8)
     flat = data.reshape(-1, FIELD_BYTES)

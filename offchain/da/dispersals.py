@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from offchain.da.duties import BlobTerms
+from offchain.da.ports import Bytes
 
 
 class Stage(Enum):
@@ -35,7 +36,7 @@ class DispersalRecord:
 class DispersalJournal(Protocol):
     """Durable records with their payloads. Raises: StoreFull, StoreBroken, JournalCorrupt."""
 
-    async def plan(self, record: DispersalRecord, payload: bytes) -> None:
+    async def plan(self, record: DispersalRecord, payload: Bytes) -> None:
         """Keep record and payload, both durable on return."""
         ...
 

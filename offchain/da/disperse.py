@@ -25,7 +25,7 @@ from offchain.da.duties import BlobTerms, BlobView
 from offchain.da.encode import EncodedBlob, encode
 from offchain.da.errors import Bottom
 from offchain.da.model import BlobState, attestation_digest
-from offchain.da.ports import BlobLedger, BlobTill, Settlement
+from offchain.da.ports import BlobLedger, BlobTill, Bytes, Settlement
 from offchain.da.refusals import BlobNotPaid, BlobUnknown, NotEnoughSignatures
 from offchain.da.reverts import AlreadyPaid
 
@@ -76,6 +76,15 @@ class Dispersed:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """A dispersal that is written down; `is_resumed` when an earlier run had planned it."""
+
+    record: DispersalRecord
+    encoded: EncodedBlob = field(repr=False)
+    is_resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DisperserParts:
     """What a disperser is made of; `payer` and `disperser` are 20-byte addresses."""
 
@@ -101,11 +110,18 @@ class DisperseBlob:
         self._rules = rules
         self._watch = watch
 
-    async def disperse(self, payload: bytes, *, days: int, salt: bytes) -> Dispersed:
+    async def disperse(self, payload: Bytes, *, days: int, salt: bytes) -> Dispersed:
         """Publish until confirmed. The same payload, days and salt are the same blob.
 
         Raises: NotEnoughSignatures after the deadline (then `reclaim` brings the fee back),
         BlobNotPaid when it was refunded, Rejected from the contract, PayloadTooLarge.
+        """
+        return await self.carry_out(await self.plan(payload, days=days, salt=salt))
+
+    async def plan(self, payload: Bytes, *, days: int, salt: bytes) -> Planned:
+        """Encode and write the plan down, durable on return; no money moves.
+
+        Raises: PayloadEmpty, PayloadTooLarge, StoreFull, StoreBroken.
         """
         encoded = await asyncio.to_thread(
             encode, payload, self._parts.engine, threads=self._rules.threads
@@ -124,8 +140,12 @@ class DisperseBlob:
         if record is None:
             record = DispersalRecord(blob_id, terms, Stage.PLANNED)
             await self._parts.journal.plan(record, payload)
-            return await self._drive(record, encoded, is_resumed=False)
-        return await self._drive(record, encoded, is_resumed=True)
+            return Planned(record, encoded, is_resumed=False)
+        return Planned(record, encoded, is_resumed=True)
+
+    async def carry_out(self, planned: Planned) -> Dispersed:
+        """Pay, send, collect and confirm what was planned. Raises: as `disperse`."""
+        return await self._drive(planned.record, planned.encoded, is_resumed=planned.is_resumed)
 
     async def resume(self, blob_id: bytes) -> Dispersed:
         """Go on with a dispersal that an earlier process planned. Raises: as `disperse`."""

@@ -62,7 +62,7 @@ class EncodedBlob:
 
 
 def encode(
-    payload: bytes | memoryview,
+    payload: bytes | bytearray | memoryview,
     engine: ErasureEngine,
     *,
     threads: int = 1,

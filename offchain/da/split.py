@@ -16,6 +16,7 @@ from offchain.core.hashing import keccak
 from offchain.core.layout import MAX_PAYLOAD_BYTES
 from offchain.da.disperse import Dispersed
 from offchain.da.manifest import Manifest, Part
+from offchain.da.ports import Bytes
 from offchain.da.refusals import PartMismatch
 from offchain.da.retrieve import Retrieved
 
@@ -32,7 +33,7 @@ class FileReferenceInvalid(InvalidInput):
 class Disperser(Protocol):
     """What publishes one matrix: `DisperseBlob`."""
 
-    async def disperse(self, payload: bytes, *, days: int, salt: bytes) -> Dispersed: ...
+    async def disperse(self, payload: Bytes, *, days: int, salt: bytes) -> Dispersed: ...
 
 
 class Retriever(Protocol):
@@ -116,18 +117,26 @@ class FetchFile:
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
 
-    async def fetch(self, reference: FileReference, write: Callable[[bytes], object]) -> int:
+    async def fetch(
+        self,
+        reference: FileReference,
+        write: Callable[[bytes], object],
+        *,
+        skip: Callable[[Manifest], int] = lambda _: 0,
+    ) -> int:
         """Hand the file's bytes to `write` in order, one part at a time; the length.
 
-        Raises: as `RetrieveBlob.retrieve`; ManifestMalformed, PartMismatch. A caller that writes a
-        file renames it into place only after this returns.
+        `skip` says, once the manifest is known, how many first parts the caller holds already and
+        has compared with it. Raises: as `RetrieveBlob.retrieve`; ManifestMalformed, PartMismatch. A
+        caller that writes a file renames it into place only after this returns.
         """
         head = (await self._retriever.retrieve(reference.blob_id)).payload
         if not reference.is_manifest:
             await asyncio.to_thread(write, head)
             return len(head)
         manifest = Manifest.parse(head)
-        for number, part in enumerate(manifest.parts):
+        held = await asyncio.to_thread(skip, manifest)
+        for number, part in enumerate(manifest.parts[held:], held):
             payload = (await self._retriever.retrieve(part.blob_id)).payload
             digest = await asyncio.to_thread(keccak, payload)
             if len(payload) != manifest.part_length(number) or digest != part.digest:

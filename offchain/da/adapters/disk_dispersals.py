@@ -17,6 +17,7 @@ from offchain.core.layout import LayoutError, Shape
 from offchain.da.adapters.disk import Disk, refused, remove_durably, remove_leftovers, write_durably
 from offchain.da.dispersals import DispersalRecord, Stage
 from offchain.da.duties import BlobTerms
+from offchain.da.ports import Bytes
 from offchain.da.refusals import BlobUnknown, JournalCorrupt
 
 RECORD: Final = ".json"
@@ -35,18 +36,14 @@ class DiskDispersals:
     def open(self) -> None:
         """Read all records and remove leftovers. Raises: JournalCorrupt."""
         remove_leftovers(self._disk, self._folder)
-        names = self._disk.names(self._folder)
-        for name in names:
-            if name.endswith(RECORD):
-                record = _parse(self._disk.read(self._folder / name))
-                self._records[record.blob_id] = record
-        for name in names:
+        self._records = {one.blob_id: one for one in read_records(self._disk, self._folder)}
+        for name in self._disk.names(self._folder):
             if name.endswith(PAYLOAD):
                 owner = self._records.get(bytes.fromhex(name.removesuffix(PAYLOAD)))
                 if owner is None or owner.stage.is_final:
                     remove_durably(self._disk, self._folder / name)
 
-    async def plan(self, record: DispersalRecord, payload: bytes) -> None:
+    async def plan(self, record: DispersalRecord, payload: Bytes) -> None:
         path = self._path(record.blob_id, PAYLOAD)
         await asyncio.to_thread(write_durably, self._disk, path, [payload])
         await self._write(record)
@@ -82,6 +79,12 @@ class DiskDispersals:
 
     def _path(self, blob_id: bytes, suffix: str) -> Path:
         return self._folder / (blob_id.hex() + suffix)
+
+
+def read_records(disk: Disk, folder: Path) -> list[DispersalRecord]:
+    """The records in a folder, which another process may be writing to. Raises: JournalCorrupt."""
+    names = [name for name in disk.names(folder) if name.endswith(RECORD)]
+    return [_parse(disk.read(folder / name)) for name in names]
 
 
 def _pack(record: DispersalRecord) -> bytes:

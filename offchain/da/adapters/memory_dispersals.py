@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from offchain.da.dispersals import DispersalRecord, Stage
+from offchain.da.ports import Bytes
 from offchain.da.refusals import BlobUnknown
 
 
@@ -13,8 +14,8 @@ class MemoryDispersals:
         self._records: dict[bytes, DispersalRecord] = {}
         self._payloads: dict[bytes, bytes] = {}
 
-    async def plan(self, record: DispersalRecord, payload: bytes) -> None:
-        self._payloads[record.blob_id] = payload
+    async def plan(self, record: DispersalRecord, payload: Bytes) -> None:
+        self._payloads[record.blob_id] = bytes(payload)
         self._records[record.blob_id] = record
 
     async def load(self, blob_id: bytes) -> DispersalRecord | None:
