@@ -83,15 +83,15 @@ def index_bytes(items: int) -> int:
 
 def read_item(payload: bytes, number: int) -> bytes:
     """Item `number` of a whole payload. Raises: ItemInvalid, ItemMissing."""
-    start, stop, digest = _locate(lambda a, b: payload[a:b], len(payload), number)
-    return _require_digest(payload[start:stop], digest, number)
+    start, stop, digest = locate_item(lambda a, b: payload[a:b], len(payload), number)
+    return require_digest(payload[start:stop], digest, number)
 
 
 def prove_item(blob: EncodedBlob, number: int) -> ItemProof:
     """The proof of item `number` of an encoded shared matrix. Raises: ItemInvalid, ItemMissing."""
     read = _reader_of(blob)
-    start, stop, digest = _locate(read, blob.shape.length, number)
-    _require_digest(read(start, stop), digest, number)
+    start, stop, digest = locate_item(read, blob.shape.length, number)
+    require_digest(read(start, stop), digest, number)
     frames: list[LeafFrame] = []
     row_of_levels, levels = -1, [[b""]]
     for row, leaf in _needed(blob.shape, number, start, stop):
@@ -119,16 +119,19 @@ def verify_item(proof: ItemProof, data_root: bytes, shape: Shape) -> bytes:
     def read(start: int, stop: int) -> bytes:
         return _assemble(pieces.__getitem__, start, stop)
 
-    start, stop, digest = _locate(read, shape.length, proof.number)
-    item = _require_digest(read(start, stop), digest, proof.number)
+    start, stop, digest = locate_item(read, shape.length, proof.number)
+    item = require_digest(read(start, stop), digest, proof.number)
     needed = _needed(shape, proof.number, start, stop)
     if [(frame.row, frame.leaf) for frame in proof.leaves] != needed:
         raise FrameIndex(leaves=len(proof.leaves), expected=len(needed))
     return item
 
 
-def _locate(read: Read, length: int, number: int) -> tuple[int, int, bytes]:
-    """Where item `number` starts and stops, and its digest, from head and index entries alone."""
+def locate_item(read: Read, length: int, number: int) -> tuple[int, int, bytes]:
+    """Where item `number` starts and stops, and its digest, from head and index entries alone.
+
+    `read(a, b)` gives payload bytes a .. b-1. Raises: ItemInvalid, ItemMissing.
+    """
     if length < _HEAD.size:
         raise ItemInvalid(reason="shorter than a head", length=length)
     magic, count = _HEAD.unpack(read(0, _HEAD.size))
@@ -145,7 +148,8 @@ def _locate(read: Read, length: int, number: int) -> tuple[int, int, bytes]:
     return start, stop, entries[-_ENTRY.size : -4]
 
 
-def _require_digest(item: bytes, digest: bytes, number: int) -> bytes:
+def require_digest(item: bytes, digest: bytes, number: int) -> bytes:
+    """The item, when these are its bytes. Raises: ItemInvalid."""
     if keccak(item) != digest:
         raise ItemInvalid(reason="the item's bytes are not those of its entry", number=number)
     return item
