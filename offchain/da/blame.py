@@ -41,12 +41,18 @@ class BlameBook:
 
     records: list[Blame] = field(default_factory=list)
     strikes: dict[int, int] = field(default_factory=dict)
+    liars: set[int] = field(default_factory=set)
 
     def blame(self, duty: Duty, *, request: str, answer: bytes, reason: str) -> None:
         """Write down one bad answer; an empty answer is that none came."""
         digest = hashlib.sha256(answer).digest()
         self.records.append(Blame(duty.operator, duty.endpoint, request, digest, reason))
         self.strike(duty)
+
+    def convict(self, duty: Duty, *, request: str, answer: bytes, reason: str) -> None:
+        """Blame for an answer that no honest node gives: from now on nobody needs this node."""
+        self.liars.add(duty.operator)
+        self.blame(duty, request=request, answer=answer, reason=reason)
 
     def strike(self, duty: Duty) -> None:
         """Ask this node after the others, without a record."""

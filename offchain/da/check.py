@@ -38,6 +38,7 @@ from offchain.da.errors import (
     PathMismatch,
     RowIndexOutOfRange,
     RowLength,
+    RowRejected,
     TopByteNotZero,
 )
 
@@ -114,6 +115,34 @@ def check_rows(checked: CheckedHeader, rows: Sequence[RowTriple], engine: Erasur
             raise CombinationMismatch(row=index)
 
 
+def judge_rows(
+    checked: CheckedHeader, rows: Sequence[RowTriple], engine: ErasureEngine
+) -> list[RowRejected | None]:
+    """A verdict for each row, None where it holds, for the price of checking them together.
+
+    The path is looked at first: whatever `EncodingFault` is found lies under D and proves the
+    encoding bad.
+    """
+    verdicts: list[RowRejected | None] = [_fault_of(_require_form, checked, *row) for row in rows]
+    formed = [position for position, verdict in enumerate(verdicts) if verdict is None]
+    if formed:
+        roots = engine.row_roots(np.stack([rows[position][2] for position in formed]))
+        for position, root in zip(formed, roots, strict=True):
+            index, path, row = rows[position]
+            if not verify_row_path(checked.header.coset_roots, index, root.tobytes(), path):
+                verdicts[position] = PathMismatch(row=index)
+            else:
+                verdicts[position] = _fault_of(_require_values, checked, index, row)
+    sound = [position for position in formed if verdicts[position] is None]
+    if sound:
+        stacked = np.stack([rows[position][2] for position in sound])
+        for position, value in zip(sound, engine.combine(stacked, checked.challenge), strict=True):
+            index = rows[position][0]
+            if not np.array_equal(value, checked.values[index]):
+                verdicts[position] = CombinationMismatch(row=index)
+    return verdicts
+
+
 def path_holds(checked: CheckedHeader, row: RowTriple, engine: ErasureEngine) -> bool:
     """Whether a row lies under D, whatever its elements: then an encoding fault is the disperser's.
 
@@ -164,6 +193,14 @@ def _accept(header: Header, engine: ErasureEngine) -> CheckedHeader:
     values = engine.extend_combinations(header.combinations)
     values.setflags(write=False)
     return CheckedHeader(header, header.shape, challenge(header.data_root, header.shape), values)
+
+
+def _fault_of(check: Callable[..., None], *arguments: object) -> RowRejected | None:
+    try:
+        check(*arguments)
+    except RowRejected as fault:
+        return fault
+    return None
 
 
 def _require_form(checked: CheckedHeader, index: int, path: Sequence[bytes], row: Elements) -> None:

@@ -5,13 +5,14 @@
   3 rows, data rows first, from all owners at once; a slow request starts one for other rows
   4 decode, encode again, compare with D: the bytes, or BOTTOM
 
-A row that lies under D and breaks the code proves the encoding bad: the reader answers BOTTOM and
-keeps the row. Source: docs/protocol/da.md#reading, INV-DA-3, INV-DA-17.
+A row that lies under D and breaks the code proves the encoding bad: the reader answers BOTTOM with
+the proof. Where each of K rows is right and D is not, it follows D's deviation to a row that proves
+it (`pursue.py`). Source: docs/protocol/da.md#reading, INV-DA-3, INV-DA-17.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from offchain.core.erasure import ErasureEngine
@@ -27,17 +28,28 @@ from offchain.da.errors import Bottom, InsufficientRows
 from offchain.da.fetch import FetchRows, FetchRules, RowHunt
 from offchain.da.model import BlobState
 from offchain.da.ports import BlobLedger, NodeClient
+from offchain.da.pursue import Pursue
 from offchain.da.refusals import BlobNotPaid, HeaderNotPaid, TooEarly
 
 HEADER_OWNERS = 3
 log = logging.getLogger(__name__)
 
+Heirs = Callable[[BlobView], Sequence[Duty]]
+
+
+def no_heirs(_: BlobView) -> Sequence[Duty]:
+    """Every row is with its owner or nowhere."""
+    return ()
+
 
 @dataclass(frozen=True, slots=True)
 class RetrievalRules:
-    """`deadline_seconds` for the whole read; `threads` for decoding; `fetch` for the rows."""
+    """`deadline_seconds` for the whole read; `threads` for decoding; `fetch` for the rows;
+    `pursuit_seconds`: how long a bad encoding is followed to a row that proves it.
+    """
 
     deadline_seconds: float = 60.0
+    pursuit_seconds: float = 30.0
     threads: int = 1
     fetch: FetchRules = field(default_factory=FetchRules)
 
@@ -55,7 +67,7 @@ class Retrieved:
 
 
 class RetrieveBlob:
-    """Reads blobs of one matrix."""
+    """Reads blobs of one matrix; `heirs` names who holds rows in the place of lost owners."""
 
     def __init__(
         self,
@@ -64,47 +76,57 @@ class RetrieveBlob:
         engine: ErasureEngine,
         *,
         rules: RetrievalRules,
+        heirs: Heirs = no_heirs,
     ) -> None:
         self._ledger = ledger
         self._client = client
         self._engine = engine
         self._rules = rules
+        self._heirs = heirs
 
     async def retrieve(
         self, blob_id: bytes, *, on_rows: Callable[[int], None] = lambda _: None
     ) -> Retrieved:
         """The payload of a blob, or the one agreed answer that there is none.
 
-        Raises: BlobUnknown, BlobNotPaid (refunded), TooEarly, Bottom (BottomProven when one row
-        shows it), InsufficientRows (with the owners that did not deliver).
+        Raises: BlobUnknown, BlobNotPaid (refunded), TooEarly, InsufficientRows (with the owners
+        that did not deliver), Bottom: BottomProven with the proof, BottomLocated with the rows
+        whose publication would be one, plain for a blob that was voided already.
         """
         view = await asyncio.to_thread(read_view, self._ledger, blob_id)
         duties = require_readable(view)
+        heirs = await asyncio.to_thread(self._heirs, view)
         book = BlameBook()
         hunt: RowHunt | None = None
+        fetch = FetchRows(self._client, self._engine, self._rules.fetch)
         try:
             async with asyncio.timeout(self._rules.deadline_seconds):
                 checked = await self.checked_header(view, book)
-                fetch = FetchRows(self._client, self._engine, self._rules.fetch)
-                hunt = RowHunt(blob_id, checked, duties, book)
+                hunt = RowHunt(blob_id, checked, duties, book, heirs)
                 await fetch.gather(hunt, needed=K, on_rows=on_rows)
         except TimeoutError as error:
             raise _insufficient(hunt, book) from error
-        payload = await asyncio.to_thread(
-            decode_verified,
-            checked.header,
-            hunt.rows,
-            self._engine,
-            threads=self._rules.threads,
-        )
         return Retrieved(
-            payload=payload,
+            payload=await self._decoded(hunt, fetch),
             view=view,
             rows=len(hunt.rows),
             data_rows=sum(1 for index in hunt.rows if index < K),
             bytes_received=hunt.bytes_received,
             blame=book,
         )
+
+    async def _decoded(self, hunt: RowHunt, fetch: FetchRows) -> bytes:
+        """The payload. Raises: BottomProven, BottomLocated."""
+        threads = self._rules.threads
+        header = hunt.checked.header
+        try:
+            return await asyncio.to_thread(
+                decode_verified, header, hunt.rows, self._engine, threads=threads
+            )
+        except Bottom as error:
+            pursue = Pursue(fetch, self._engine, threads=threads)
+            found = await pursue.pursue(hunt, seconds=self._rules.pursuit_seconds)
+            raise found from error
 
     async def checked_header(self, view: BlobView, book: BlameBook) -> CheckedHeader:
         """The first header that holds, from up to three owners at a time.
@@ -116,13 +138,9 @@ class RetrieveBlob:
         waiting: set[asyncio.Task[CheckedHeader | None]] = set()
         try:
             while owners or waiting:
-                if owners and len(waiting) < HEADER_OWNERS:
+                while owners and len(waiting) < HEADER_OWNERS:
                     waiting.add(asyncio.create_task(self._header_from(view, owners.pop(0), book)))
-                is_full = not owners or len(waiting) == HEADER_OWNERS
-                hedge = None if is_full else self._rules.fetch.hedge_seconds
-                done, waiting = await asyncio.wait(
-                    waiting, timeout=hedge, return_when=asyncio.FIRST_COMPLETED
-                )
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     checked = task.result()
                     if checked is not None:

@@ -16,7 +16,8 @@ from offchain.da.adapters.memory_node import MemoryNodeClient
 from offchain.da.duties import BlobTerms
 from offchain.da.encode import EncodedBlob
 from offchain.da.errors import Bottom, EncodingFault
-from offchain.da.fetch import BottomProven, FetchRules
+from offchain.da.fetch import FetchRules
+from offchain.da.fraud import BadLeaf, BadRow, BottomLocated, BottomProven, FraudProof
 from offchain.da.ports import Share
 from offchain.da.retrieve import RetrievalRules
 from tests.support.da_network import (
@@ -31,6 +32,7 @@ from tests.support.da_network import (
 from tests.support.matrices import coded_rows, sealed
 
 PAYLOAD = some_bytes(50_000)
+BAD_ROW = 2_000
 Change = Callable[[Elements], None]
 
 
@@ -74,7 +76,7 @@ async def kept_by_all(site: Site, blob: EncodedBlob, blob_id: bytes) -> MemoryNo
 
 
 def one_parity_bit(rows: Elements) -> None:
-    rows[2_000, 3, 31] ^= 1
+    rows[BAD_ROW, 3, 31] ^= 1
 
 
 def one_data_bit_after_coding(rows: Elements) -> None:
@@ -130,6 +132,56 @@ def test_retrieve__row_that_breaks_the_code__kept_as_proof_and_its_node_not_blam
     assert proof.row.index == 1
     assert tuple(proof.row.path) == tuple(blob.row_path(1))
     assert proof.header.data_root == blob.header.data_root
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (one_parity_bit, BadRow),
+        (one_data_bit_after_coding, BadRow),
+        (element_at_the_modulus, BadLeaf),
+        (bytes_past_the_payload, BadLeaf),
+    ],
+)
+def test_retrieve__bad_encoding_of_any_kind__ends_with_a_proof_to_send(
+    change: Change, wanted: type[FraudProof]
+) -> None:
+    site = a_site(4)
+    blob = bad_blob(change)
+    blob_id = published(site, blob)
+
+    async def story() -> BottomProven:
+        client = await kept_by_all(site, blob, blob_id)
+        with pytest.raises(BottomProven) as proven:
+            await site.retrieve_with(client).retrieve(blob_id)
+        return proven.value
+
+    found = asyncio.run(story())
+    assert isinstance(found.proof, wanted)
+    assert (found.row.data == blob.rows[found.row.index]).all()
+    assert tuple(found.row.path) == blob.row_path(found.row.index)
+
+
+def test_retrieve__owner_of_the_one_bad_row_is_gone__names_the_row_to_challenge() -> None:
+    site = a_site(4)
+    blob = bad_blob(one_parity_bit)
+    blob_id = published(site, blob)
+    view = site.chain.view(blob_id, at=site.chain.head().block)
+    assert view.duties is not None
+    owner = view.duties.owners()[BAD_ROW]
+
+    async def story() -> BottomLocated:
+        client = await kept_by_all(site, blob, blob_id)
+        del client.nodes[owner.endpoint]
+        with pytest.raises(BottomLocated) as located:
+            await site.retrieve_with(client).retrieve(blob_id)
+        return located.value
+
+    found = asyncio.run(story())
+    places = [deviation.rows for deviation in found.deviations]
+    assert len(places) == 1
+    assert BAD_ROW in places[0]
+    assert set(places[0]) <= set(owner.rows)
 
 
 @pytest.mark.parametrize("change", [element_at_the_modulus, one_data_bit_after_coding])
