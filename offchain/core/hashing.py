@@ -30,6 +30,7 @@ TAG_RLC: Final = _tag("apogee.da.rlc.v1")
 TAG_BLOB: Final = _tag("apogee.da.blob.v1")
 TAG_DA_SEED: Final = _tag("apogee.da.seed.v1")
 TAG_DA_ASSIGN: Final = _tag("apogee.da.assign.v1")
+TAG_DA_HEIR: Final = _tag("apogee.da.heir.v1")
 TAG_SNAPSHOT: Final = _tag("apogee.stake.snapshot.v1")
 TAG_POSSESSION: Final = _tag("apogee.stake.possession.v1")
 TAG_BEACON: Final = _tag("apogee.beacon.message.v1")
@@ -41,6 +42,7 @@ TAGS: Final[dict[str, Digest]] = {
     "apogee.da.blob.v1": TAG_BLOB,
     "apogee.da.seed.v1": TAG_DA_SEED,
     "apogee.da.assign.v1": TAG_DA_ASSIGN,
+    "apogee.da.heir.v1": TAG_DA_HEIR,
     "apogee.stake.snapshot.v1": TAG_SNAPSHOT,
     "apogee.stake.possession.v1": TAG_POSSESSION,
     "apogee.beacon.message.v1": TAG_BEACON,
