@@ -3,8 +3,8 @@
 Work is cut into batches, one request each, data rows first (`plan.py`). A batch that is late no
 longer counts as coming, so another one for other rows starts elsewhere; a batch that fails is
 blamed on its node. A node that was caught lying is left alone from then on, what else it was asked
-is taken back, and its heirs or the owners of other rows are asked instead. Answers of different
-nodes never mix: a row is judged by its own path to D. Source: docs/protocol/da.md#reading.
+is taken back, and the owners of other rows are asked instead. Answers of different nodes never mix:
+a row is judged by its own path to D. Source: docs/protocol/da.md#reading.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from offchain.core.wire import Row, RowsFrame, parse_rows
 from offchain.da.accept import ROW_HEAD_BYTES, ROWS_HEAD_BYTES
 from offchain.da.blame import BlameBook
 from offchain.da.check import CheckedHeader, judge_rows
-from offchain.da.duties import Duties, Duty
+from offchain.da.duties import Duties
 from offchain.da.errors import EncodingFault, InsufficientRows
 from offchain.da.fraud import BottomProven, prove_row
 from offchain.da.plan import Batch, FetchRules, Plan
@@ -36,24 +36,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class RowHunt:
-    """What one read has and still wants; rows here are verified against the checked header.
-
-    `heirs` hold rows in the place of owners that lost them; they are asked when an owner fails.
-    """
+    """What one read has and still wants; rows here are verified against the checked header."""
 
     blob_id: bytes
     checked: CheckedHeader
     duties: Duties
     book: BlameBook
-    heirs: Sequence[Duty] = ()
     rows: dict[int, Elements] = field(default_factory=dict, repr=False)
     paths: dict[int, RowPath] = field(default_factory=dict, repr=False)
     judging: set[Batch] = field(default_factory=set, repr=False)
     bytes_received: int = 0
-
-    def holders(self, row: int) -> list[Duty]:
-        """Who should have a row: its owner, then its heirs."""
-        return [duty for duty in (*self.duties.members, *self.heirs) if row in duty.rows]
 
 
 @dataclass(slots=True, eq=False)
@@ -95,7 +87,7 @@ class FetchRows:
         Raises: BottomProven; InsufficientRows when nobody is left to ask.
         """
         row_bytes = ROW_HEAD_BYTES + hunt.checked.shape.row_bytes
-        plan = Plan(hunt.duties, hunt.heirs, hunt.book, self._rules, row_bytes=row_bytes)
+        plan = Plan(hunt.duties, hunt.book, self._rules, row_bytes=row_bytes)
         running = _Running()
         try:
             while len(hunt.rows) < needed:

@@ -1,10 +1,9 @@
 """Which batch of rows is asked next, of whom: data rows first, spread over the nodes, liars last.
 
-A row that failed is asked again after everybody else's, of its owner and of its heirs, at most
-`tries` times. Pure: it is told what ended and answers what to do. Source: docs/protocol/da.md.
+A row that failed is asked for again after everybody else's, at most `tries` times. Pure: it is told what ended and answers what to do. Source: docs/protocol/da.md.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from offchain.core.layout import K
@@ -32,7 +31,7 @@ class FetchRules:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """One request: these rows of this holder."""
+    """One request: these rows of this owner."""
 
     duty: Duty
     rows: tuple[int, ...] = field(repr=False)
@@ -49,7 +48,6 @@ class Plan:
     def __init__(
         self,
         duties: Duties,
-        heirs: Sequence[Duty],
         book: BlameBook,
         rules: FetchRules,
         *,
@@ -59,8 +57,6 @@ class Plan:
         self._rules = rules
         self._in_flight: dict[int, int] = {}
         self._tries: dict[int, int] = {}
-        self._heirs = tuple(heirs)
-        self._inherited: set[int] = set()
         fair = -(-K // max(1, len(duties.members)))
         self._size = min(MAX_ROWS_PER_REQUEST, max(1, rules.batch_bytes // row_bytes), fair)
         self._open: list[Batch] = []
@@ -83,7 +79,7 @@ class Plan:
         return best
 
     def done(self, batch: Batch, missing: Sequence[int]) -> None:
-        """A request ended; rows that did not come are asked for again, last, and of their heirs."""
+        """A request ended; rows that did not come are asked for again, last."""
         self._in_flight[batch.duty.operator] -= 1
         again = []
         for row in missing:
@@ -92,13 +88,11 @@ class Plan:
                 again.append(row)
         half = max(1, len(again) // 2)  # smaller, so that one bad row does not sink its neighbours
         self._open += _cut(batch.duty, again, half)
-        self._open += self._inheritance(missing)
 
     def put_back(self, batch: Batch) -> None:
         """A request was taken back before it ended."""
         self._in_flight[batch.duty.operator] -= 1
         self._open.append(batch)
-        self._open += self._inheritance(batch.rows)
 
     def _has_room(self, operator: int, late: frozenset[int]) -> bool:
         return operator not in late and self._in_flight.get(operator, 0) < self._rules.per_node
@@ -109,13 +103,6 @@ class Plan:
             count for operator, count in self._in_flight.items() if operator not in liars
         )
         return is_coming or any(batch.duty.operator not in liars for batch in self._open)
-
-    def _inheritance(self, rows: Sequence[int]) -> Iterator[Batch]:
-        """The first time a row fails, its heirs come into the plan."""
-        fresh = set(rows) - self._inherited
-        self._inherited |= fresh
-        for heir in self._heirs:
-            yield from _cut(heir, sorted(fresh.intersection(heir.rows)), self._size)
 
     def _rank(self, batch: Batch) -> tuple[bool, int, int, bool, int, int]:
         first = batch.rows[0]

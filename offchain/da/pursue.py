@@ -61,7 +61,8 @@ class Pursue:
 
     async def _came(self, hunt: RowHunt, row: int) -> bool:
         """Whether somebody gave the row, and it is right. Raises: BottomProven."""
-        for holder in hunt.holders(row):
+        holders = [duty for duty in hunt.duties.members if row in duty.rows]
+        for holder in holders:
             if not await self._fetch.ask(hunt, Batch(holder, (row,))):
                 return True
         return False

@@ -12,7 +12,7 @@ it (`pursue.py`). Source: docs/protocol/da.md#reading, INV-DA-3, INV-DA-17.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from offchain.core.erasure import ErasureEngine
@@ -33,13 +33,6 @@ from offchain.da.refusals import BlobNotPaid, HeaderNotPaid, TooEarly
 
 HEADER_OWNERS = 3
 log = logging.getLogger(__name__)
-
-Heirs = Callable[[BlobView], Sequence[Duty]]
-
-
-def no_heirs(_: BlobView) -> Sequence[Duty]:
-    """Every row is with its owner or nowhere."""
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +60,7 @@ class Retrieved:
 
 
 class RetrieveBlob:
-    """Reads blobs of one matrix; `heirs` names who holds rows in the place of lost owners."""
+    """Reads blobs of one matrix."""
 
     def __init__(
         self,
@@ -76,13 +69,11 @@ class RetrieveBlob:
         engine: ErasureEngine,
         *,
         rules: RetrievalRules,
-        heirs: Heirs = no_heirs,
     ) -> None:
         self._ledger = ledger
         self._client = client
         self._engine = engine
         self._rules = rules
-        self._heirs = heirs
 
     async def retrieve(
         self, blob_id: bytes, *, on_rows: Callable[[int], None] = lambda _: None
@@ -95,14 +86,13 @@ class RetrieveBlob:
         """
         view = await asyncio.to_thread(read_view, self._ledger, blob_id)
         duties = require_readable(view)
-        heirs = await asyncio.to_thread(self._heirs, view)
         book = BlameBook()
         hunt: RowHunt | None = None
         fetch = FetchRows(self._client, self._engine, self._rules.fetch)
         try:
             async with asyncio.timeout(self._rules.deadline_seconds):
                 checked = await self.checked_header(view, book)
-                hunt = RowHunt(blob_id, checked, duties, book, heirs)
+                hunt = RowHunt(blob_id, checked, duties, book)
                 await fetch.gather(hunt, needed=K, on_rows=on_rows)
         except TimeoutError as error:
             raise _insufficient(hunt, book) from error
