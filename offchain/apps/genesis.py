@@ -12,6 +12,7 @@ from offchain.core.units import DAY, WEI_PER_COIN
 
 DEVNET_DIVISOR: Final = 100
 MIN_CONFIRM_SECONDS: Final = 300
+MIN_CUTOFF_SECONDS: Final = 36  # an idle devnet seals a block every 12 s; relayers need two
 
 # The same numbers as contracts/shared/constants.vy; a test compares them.
 DA: Final = 1
@@ -163,11 +164,15 @@ class Genesis:
 def scaled_genesis(*, governance: str, treasury: str, divisor: int = DEVNET_DIVISOR) -> Genesis:
     """Production rules with every duration divided; prices and stakes stay.
 
-    The confirmation window is bounded by how fast machines move bytes, so it is never under
-    MIN_CONFIRM_SECONDS.
+    Two windows do not shrink with the rest: confirming takes as long as machines need to move
+    bytes, and relayers contribute between the cut-off and the start of an epoch.
     """
     time = Durations().divided(divisor)
-    time = replace(time, confirm=max(time.confirm, MIN_CONFIRM_SECONDS))
+    time = replace(
+        time,
+        confirm=max(time.confirm, MIN_CONFIRM_SECONDS),
+        cutoff=max(time.cutoff, MIN_CUTOFF_SECONDS),
+    )
     return Genesis(governance, treasury, time, Amounts())
 
 

@@ -18,6 +18,7 @@ from offchain.chain.devnet.network import DEV_MNEMONIC
 from offchain.core.bls import SecretKey
 from offchain.core.errors import Corrupt
 
+BLS_SUFFIX: Final = ".bls.json"
 SCRYPT_ROUNDS: Final = 4_096  # the passphrase is 256 random bits, stretching adds nothing to it
 
 
@@ -50,7 +51,7 @@ class Keystore:
 
     def bls(self, role: str) -> SecretKey:
         """The BLS key of a role, made when there is none. Raises: KeyUnreadable."""
-        path = self._folder / f"{role}.bls.json"
+        path = self._folder / f"{role}{BLS_SUFFIX}"
         if path.exists():
             return SecretKey(int.from_bytes(self._read(path), "big"))
         key = SecretKey.from_seed(secrets.token_bytes(48))
@@ -62,8 +63,12 @@ class Keystore:
 
     def roles(self) -> list[str]:
         """Every role that has an account here."""
-        names = (path.name for path in self._folder.glob("*.json"))
-        return sorted(name.removesuffix(".json") for name in names if ".bls." not in name)
+        paths = set(self._paths(".json")) - set(self._paths(BLS_SUFFIX))
+        return sorted(path.name.removesuffix(".json") for path in paths)
+
+    def bls_roles(self) -> list[str]:
+        """Every role that has a BLS key here."""
+        return sorted(path.name.removesuffix(BLS_SUFFIX) for path in self._paths(BLS_SUFFIX))
 
     def _make(self, path: Path, secret: bytes) -> bytes:
         from eth_keyfile.keyfile import create_keyfile_json
@@ -82,6 +87,9 @@ class Keystore:
             return bytes(decode_keyfile_json(wrapped, self._passphrase()))
         except (ValueError, KeyError, TypeError) as error:
             raise KeyUnreadable(path=path, reason=str(error)) from error
+
+    def _paths(self, suffix: str) -> list[Path]:
+        return list(self._folder.glob(f"*{suffix}"))
 
     def _passphrase(self) -> str:
         path = self._folder / "passphrase"

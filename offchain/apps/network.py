@@ -16,6 +16,7 @@ from offchain.chain.sender import TransactionSender
 from offchain.core.errors import NotFound
 from offchain.da.onchain import DAChallengesClient, DAEntranceClient, DASignersClient
 from offchain.jobs.draw import DrawParts
+from offchain.staking.contribute import BeaconParts
 from offchain.staking.onchain import (
     OperatorRegistryClient,
     RandomBeaconClient,
@@ -90,6 +91,17 @@ def open_sender(network: Network, home: Home, role: str, account: AccountKey) ->
 def draw_parts(network: Network, sender: TransactionSender | None) -> DrawParts:
     """What drawing this network's tables needs."""
     return DrawParts(network.node, network.registry, network.stake, network.signers, sender)
+
+
+def beacon_parts(network: Network) -> BeaconParts:
+    """What serving this network's beacon reads."""
+    return BeaconParts(
+        network.node,
+        network.registry,
+        network.stake,
+        network.beacon,
+        network.deployments.first_block(),
+    )
 
 
 def address_of(account: AccountKey) -> Address:

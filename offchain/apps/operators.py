@@ -1,10 +1,13 @@
 """Making a home's operators members: funded, registered with a BLS key, staked, joined.
 
+An operator with a node serves DA and RELAYER, which fills the seats of the random beacon; the
+disperser only stakes in DA.
+
 Each step looks at the chain first, so running it again continues where it stopped. Transactions of
 different accounts wait together, so nine operators take four blocks, not thirty-six.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -12,16 +15,21 @@ from typing import Final
 from offchain.apps.home import Home
 from offchain.apps.keystore import AccountKey, Keystore, devnet_account
 from offchain.apps.network import Network, address_of, open_sender
-from offchain.chain.model import TypedCall
+from offchain.chain.due import execute_due, next_key
+from offchain.chain.errors import SettledLost
+from offchain.chain.model import BlockHash, TypedCall
 from offchain.chain.sender import TransactionSender
 from offchain.core.bls import DST_POSSESSION, SecretKey
 from offchain.core.units import WEI_PER_COIN
+from offchain.staking.model import Service, pool_id
 
-DA: Final = 1
-SERVICE_BITS: Final = 8
 FUND_WEI: Final = 2_000 * WEI_PER_COIN
 STAKE_WEI: Final = 1_000 * WEI_PER_COIN
+RELAYER_STAKE_WEI: Final = 200 * WEI_PER_COIN  # twice the least: room for a missed seat
 COMMISSION_BPS: Final = 1_000
+
+
+Wanted = tuple[str, TypedCall]  # what tells it from an operator's other calls of one function
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class Operator:
 
 def pool_of(operator_id: int) -> int:
     """The id of an operator's DA pool."""
-    return operator_id << SERVICE_BITS | DA
+    return pool_id(operator_id, Service.DA)
 
 
 def node_role(index: int) -> str:
@@ -117,44 +125,48 @@ class Enrolment:
         self,
         operators: list[Operator],
         senders: dict[str, TransactionSender],
-        step: Callable[[Operator], TypedCall | None],
+        step: Callable[[Operator, BlockHash], Iterator[Wanted]],
     ) -> int:
-        """Send one step of every operator, then wait for all of them."""
+        """Send one step of every operator, then wait for all of them; how many had to act."""
+        at = self._network.node.block().hash
         waiting = []
         for one in operators:
-            call = step(one)
-            if call:
+            for what, call in step(one, at):
                 name = f"enrol.{call.contract}.{call.function}"
-                key = f"{name}:{one.account.address}:{one.endpoint or ''}"
-                waiting.append((senders[one.role], senders[one.role].send(call, key=key)))
-        for sender, handle in waiting:
-            sender.wait(handle)
-        return len(waiting)
+                key = f"{name}:{one.account.address}:{what}"
+                waiting.append((one.role, key, call, senders[one.role].send(call, key=key)))
+        for role, key, call, handle in waiting:
+            try:
+                senders[role].wait(handle)
+            except SettledLost as lost:
+                execute_due(senders[role], call, key=next_key(key, lost))
+        return len({role for role, *_ in waiting})
 
-    def _register(self, one: Operator) -> TypedCall | None:
-        network, address = self._network, address_of(one.account)
-        at = network.node.block().hash
-        if network.stake.operator_of(address, at=at):
-            return None
-        return self.registration(one)
+    def _register(self, one: Operator, at: BlockHash) -> Iterator[Wanted]:
+        if not self._operator_id(one, at):
+            yield one.endpoint or "", self.registration(one)
 
-    def _stake(self, one: Operator) -> TypedCall | None:
-        network, at = self._network, self._network.node.block().hash
-        operator_id = network.stake.operator_of(address_of(one.account), at=at)
-        if network.stake.is_member(pool_of(operator_id), at=at):
-            return None
-        return network.stake.join(DA, COMMISSION_BPS, stake_wei=one.stake_wei)
+    def _stake(self, one: Operator, at: BlockHash) -> Iterator[Wanted]:
+        stake, operator_id = self._network.stake, self._operator_id(one, at)
+        if not stake.is_member(pool_of(operator_id), at=at):
+            call = stake.join(Service.DA, COMMISSION_BPS, stake_wei=one.stake_wei)
+            yield one.endpoint or "", call
+        relays = pool_id(operator_id, Service.RELAYER)
+        if one.endpoint is not None and not stake.is_member(relays, at=at):
+            call = stake.join(Service.RELAYER, COMMISSION_BPS, stake_wei=RELAYER_STAKE_WEI)
+            yield "relayer", call
 
-    def _join(self, one: Operator) -> TypedCall | None:
+    def _join(self, one: Operator, at: BlockHash) -> Iterator[Wanted]:
         if one.endpoint is None:
-            return None
-        network, at = self._network, self._network.node.block().hash
-        operator_id = network.stake.operator_of(address_of(one.account), at=at)
-        if not network.signers.is_member(operator_id, at=at):
-            return network.signers.join(one.endpoint)
-        if network.signers.endpoint(operator_id, at=at) != one.endpoint:
-            return network.signers.update_endpoint(one.endpoint)
-        return None
+            return
+        signers, operator_id = self._network.signers, self._operator_id(one, at)
+        if not signers.is_member(operator_id, at=at):
+            yield one.endpoint, signers.join(one.endpoint)
+        elif signers.endpoint(operator_id, at=at) != one.endpoint:
+            yield one.endpoint, signers.update_endpoint(one.endpoint)
+
+    def _operator_id(self, one: Operator, at: BlockHash) -> int:
+        return self._network.stake.operator_of(address_of(one.account), at=at)
 
 
 def _transfer(account: AccountKey, amount_wei: int) -> TypedCall:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from offchain.apps.beacon import serve_beacon
 from offchain.apps.compilation import Compilation
 from offchain.apps.deploy import deploy_contracts
 from offchain.apps.devnet import resolve_backend
-from offchain.apps.devnet_time import enter_epoch, first_open_epoch
+from offchain.apps.devnet_time import enter_epoch, first_open_epoch, travel_to
 from offchain.apps.home import (
     NETWORK,
     Home,
@@ -30,7 +31,9 @@ from offchain.apps.rpc_probe import RpcProbe
 from offchain.apps.settings import UpSettings
 from offchain.apps.supervisor import Supervisor
 from offchain.chain.deployments import verify_deployments
+from offchain.chain.sender import TransactionSender
 from offchain.jobs.draw import DrawTable
+from offchain.staking.beacon import SEATS
 
 DEVNET_CHAIN_ID: Final = 31_337
 START_SECONDS: Final = 120.0
@@ -104,18 +107,43 @@ class System:
         return enrolment.enrol(operators, self._tell)
 
     def open_table(self) -> int:
-        """Be in an epoch that has a table; the clock moves only where nobody is a member yet."""
+        """Be in an epoch that has a table; the clock moves only where nobody is a member yet.
+
+        Members weigh something from the coming epoch on, so the first epoch whose seats they hold
+        is the one after it. Both are entered, and its seats contributed, before the first table.
+        """
         network, operator = self.network(), self.operators()[0]
         at = network.node.block().hash
-        if not network.signers.member_count(network.stake.current_epoch(at=at), at=at):
-            epoch = first_open_epoch(network)
-            moved = enter_epoch(network, self.rpc, epoch)
-            self._tell(f"moved the devnet's clock {moved} s forward to epoch {epoch}")
+        is_new = not network.signers.member_count(network.stake.current_epoch(at=at), at=at)
         with open_sender(network, self.home, operator.role, operator.account) as sender:
+            if is_new:
+                self._enter(network, first_open_epoch(network))
+                self._enter_served(network, sender)
             table = DrawTable(draw_parts(network, sender))
             epoch = table.current_epoch()
             table.draw(epoch)
         return epoch
+
+    def seats(self, epoch: int) -> int:
+        """How many of the beacon's seats contributed to an epoch."""
+        network = self.network()
+        at = network.node.block().hash
+        return network.beacon.seats_of(epoch, at=at).bit_count()
+
+    def _enter(self, network: Network, epoch: int) -> None:
+        moved = enter_epoch(network, self.rpc, epoch)
+        self._tell(f"moved the devnet's clock {moved} s forward to epoch {epoch}")
+
+    def _enter_served(self, network: Network, sender: TransactionSender) -> None:
+        """Contribute the seats of the coming epoch in its window, then enter it."""
+        at = network.node.block().hash
+        epoch = network.stake.current_epoch(at=at) + 1
+        travel_to(self.rpc, network.stake.epoch_cutoff(epoch, at=at))
+        outcome = serve_beacon(network, self.home, sender.account).contribute(epoch, sender)
+        at = network.node.block().hash
+        seats = network.beacon.seats_of(epoch, at=at).bit_count()
+        self._tell(f"beacon: {seats} of {SEATS} seats of epoch {epoch}, {outcome.value}")
+        self._enter(network, epoch)
 
     def compile_kernels(self) -> Compilation:
         """Begin to compile the erasure kernels once, beside other steps, for every node."""

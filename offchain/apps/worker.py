@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AbstractContextManager
 
+from offchain.apps.beacon import serve_beacon
 from offchain.apps.disperser import ROLE, open_publisher
 from offchain.apps.home import Home
 from offchain.apps.keystore import Keystore
@@ -73,6 +74,7 @@ def build_work(network: Network, home: Home) -> Work:
         entrance=network.entrance,
         court=network.court,
         table=lambda sender: DrawTable(draw_parts(network, sender)),
+        beacon=serve_beacon(network, home, address_of(account)),
         open_sender=open_own_sender,
         sender_address=address_of(account),
         resume=resume,

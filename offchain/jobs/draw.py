@@ -6,6 +6,7 @@ changed, the next payment carries the old table over by itself and there is noth
 
 from dataclasses import dataclass
 
+from offchain.chain.due import execute_due
 from offchain.chain.model import BlockHash
 from offchain.chain.ports import ChainReader
 from offchain.chain.sender import TransactionSender
@@ -15,10 +16,8 @@ from offchain.da.onchain import DASignersClient
 from offchain.da.quorums import Member, Page, draw_table
 from offchain.da.reverts import EpochNotDrawn
 from offchain.jobs.model import Outcome
+from offchain.staking.model import Service, pool_id
 from offchain.staking.onchain import OperatorRegistryClient, StakeManagerClient
-
-DA = 1
-SERVICE_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class DrawTable:
         try:
             for page in pages:
                 call = parts.signers.draw(epoch, page)
-                sender.execute(call, key=f"da.draw:{epoch}:{page.position}")
+                execute_due(sender, call, key=f"da.draw:{epoch}:{page.position}")
         except Rejected:
             if not self.is_due(epoch):  # somebody else was faster
                 return Outcome.ALREADY
@@ -83,7 +82,7 @@ class DrawTable:
         known = range(1, parts.registry.operator_count(at=at) + 1)
         members = []
         for operator in parts.signers.were_members(known, epoch, at=at):
-            weight = parts.stake.weight_at(operator << SERVICE_BITS | DA, epoch, at=at)
+            weight = parts.stake.weight_at(pool_id(operator, Service.DA), epoch, at=at)
             key = PublicKey.parse(parts.stake.key_at(operator, epoch, at=at))
             members.append(Member(operator, weight, key))
         return draw_table(members, parts.signers.seed(epoch, at=at)).pages

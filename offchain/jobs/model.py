@@ -12,6 +12,8 @@ class JobKind(StrEnum):
     REFUND_BLOB = "refund_blob"  # subject: blob id
     DRAW_EPOCH = "draw_epoch"  # subject: epoch
     SETTLE_SLASH = "settle_slash"  # subject: offence id
+    CONTRIBUTE_BEACON = "contribute_beacon"  # subject: the coming epoch
+    CONVICT_ABSENT = "convict_absent"  # subject: an epoch that has begun
 
 
 @dataclass(frozen=True, slots=True)

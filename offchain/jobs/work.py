@@ -9,13 +9,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
+from offchain.chain.due import execute_due
 from offchain.chain.errors import CallReverted
 from offchain.chain.model import Address, Block, TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.chain.sender import TransactionSender
 from offchain.core.errors import InvalidInput
+from offchain.core.hashing import keccak
 from offchain.da.model import Blob, BlobState, Record
 from offchain.da.onchain import BlobPaid, DAEntranceClient
+from offchain.jobs.beacon import ServeBeacon
 from offchain.jobs.draw import DrawTable
 from offchain.jobs.model import Handlers, Job, JobKind, Outcome
 from offchain.jobs.open_matters import MatterWatch
@@ -24,6 +27,8 @@ from offchain.staking.onchain import SlashingCourtClient
 
 # A disperser that is alive confirms within seconds; only what it left behind is a job.
 QUIET_SECONDS: Final = 15
+
+MAX_EPOCH_DIGITS: Final = 18
 
 OpenSender = Callable[[], AbstractContextManager[TransactionSender]]
 
@@ -36,6 +41,7 @@ class WorkParts:
     entrance: DAEntranceClient
     court: SlashingCourtClient
     table: Callable[[TransactionSender | None], DrawTable]
+    beacon: ServeBeacon
     open_sender: OpenSender
     sender_address: Address
     resume: Callable[[bytes], None]
@@ -55,6 +61,8 @@ class Work:
             JobKind.REFUND_BLOB: self.refund_blob,
             JobKind.DRAW_EPOCH: self.draw_epoch,
             JobKind.SETTLE_SLASH: self.settle_slash,
+            JobKind.CONTRIBUTE_BEACON: self.contribute_beacon,
+            JobKind.CONVICT_ABSENT: self.convict_absent,
         }
 
     def find_due(self) -> Iterable[Job]:
@@ -73,6 +81,7 @@ class Work:
         epoch = table.current_epoch()
         if table.is_due(epoch):
             yield Job(JobKind.DRAW_EPOCH, str(epoch))
+        yield from self._parts.beacon.find_due(block)
 
     def confirm_blob(self, subject: str) -> Outcome:
         blob_id = parse_id(subject)
@@ -97,10 +106,19 @@ class Work:
         return self._apply(call, f"da.refund:{blob_id.hex()}")
 
     def draw_epoch(self, subject: str) -> Outcome:
-        if not subject.isdigit() or len(subject) > 18:
-            raise InvalidInput("an epoch is a number", subject=subject[:40])
+        epoch = parse_epoch(subject)
         with self._parts.open_sender() as sender:
-            return self._parts.table(sender).draw(int(subject))
+            return self._parts.table(sender).draw(epoch)
+
+    def contribute_beacon(self, subject: str) -> Outcome:
+        epoch = parse_epoch(subject)
+        with self._parts.open_sender() as sender:
+            return self._parts.beacon.contribute(epoch, sender)
+
+    def convict_absent(self, subject: str) -> Outcome:
+        epoch = parse_epoch(subject)
+        with self._parts.open_sender() as sender:
+            return self._parts.beacon.convict(epoch, sender)
 
     def settle_slash(self, subject: str) -> Outcome:
         offence_id = parse_id(subject)
@@ -131,7 +149,7 @@ class Work:
 
     def _apply(self, call: TypedCall, key: str) -> Outcome:
         with self._parts.open_sender() as sender:
-            sender.execute(call, key=key)
+            execute_due(sender, call, key=key)
         return Outcome.DONE
 
 
@@ -147,8 +165,6 @@ def job_for_blob(record: Record, block: Block) -> JobKind | None:
 
 def blob_of(paid: BlobPaid) -> Blob:
     """The blob as the contract takes it, from the event of its payment."""
-    from offchain.core.hashing import keccak
-
     return Blob(
         payer=paid.payer,
         disperser=paid.disperser,
@@ -159,6 +175,13 @@ def blob_of(paid: BlobPaid) -> Blob:
         retention_days=paid.retention_days,
         salt=paid.salt,
     )
+
+
+def parse_epoch(subject: str) -> int:
+    """A number from a job's subject. Raises: InvalidInput."""
+    if not (subject.isascii() and subject.isdigit()) or len(subject) > MAX_EPOCH_DIGITS:
+        raise InvalidInput("an epoch is a number", subject=subject[:40])
+    return int(subject)
 
 
 def parse_id(subject: str) -> bytes:

@@ -18,6 +18,7 @@ from offchain.core.hashing import TAG_BEACON, TAG_BEACON_OUT, keccak
 from offchain.staking.tree import Cover, Leaf, Path, StakeTree, draw_point
 
 SEATS: Final = 32
+ALL_SEATS: Final = 2**SEATS - 1  # bitmap
 STRONG_SEATS: Final = 16
 _ZERO: Final = bytes(32)
 

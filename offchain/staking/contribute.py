@@ -1,36 +1,38 @@
-"""Contribute this relayer's seats to the coming epoch: load at one block, decide, apply.
+"""Serve the coming epoch's seats, and name the empty ones of an epoch that has begun.
 
-The tree of the drawn snapshot is rebuilt from `WeightSet` logs and must have the root the chain
-froze, so a wrong view of the chain signs nothing. The key of the transaction is (epoch, seats): a
-retry never sends the same seats twice. Source: docs/protocol/staking.md#beacon.
+Load at one block, decide, apply. The tree of the drawn snapshot is rebuilt from `WeightSet` logs
+and must have the root the chain froze, so a wrong view of the chain signs and accuses nothing. The
+key of a transaction is (epoch, seats): a retry never sends the same seats twice.
+Source: docs/protocol/staking.md#beacon.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from offchain.chain.model import Receipt
+from offchain.chain.due import execute_due
+from offchain.chain.model import Block, Receipt
 from offchain.chain.ports import ChainReader
 from offchain.chain.sender import TransactionSender
 from offchain.core.bls import SecretKey
 from offchain.core.errors import Corrupt
 from offchain.core.hashing import keccak
 from offchain.staking.beacon import (
+    Absence,
     BeaconId,
     Contribution,
+    absences,
     build_contribution,
     seats_of,
     sign_for,
 )
-from offchain.staking.events import WeightSet
+from offchain.staking.model import Service, operator_of
 from offchain.staking.onchain import (
     OperatorRegistryClient,
     RandomBeaconClient,
     StakeManagerClient,
 )
 from offchain.staking.tree import Leaf, StakeTree
-
-RELAYER: Final = 4
+from offchain.staking.weight_book import WeightBook
 
 
 class TreeMismatch(Corrupt):
@@ -42,11 +44,11 @@ class TreeMismatch(Corrupt):
 
 @dataclass(frozen=True, slots=True)
 class BeaconView:
-    """What deciding needs, all of one block."""
+    """What deciding needs about one epoch, all of one block."""
 
     beacon: BeaconId
-    epoch: int  # the coming one
-    is_open: bool  # its cut-off has passed
+    epoch: int
+    is_open: bool  # its cut-off has passed and it has not begun
     prior: bytes
     bitmap: int
     tree: StakeTree  # RELAYER weights of the epoch before
@@ -55,7 +57,7 @@ class BeaconView:
 
 @dataclass(frozen=True, slots=True)
 class BeaconParts:
-    """Whom contributing reads and who sends it."""
+    """Whom serving the beacon reads."""
 
     reader: ChainReader
     registry: OperatorRegistryClient
@@ -63,61 +65,58 @@ class BeaconParts:
     beacon: RandomBeaconClient
     first_block: int  # of the deployment
 
+    def open_book(self) -> WeightBook:
+        return WeightBook(self.reader, self.registry, first_block=self.first_block)
 
-def load(parts: BeaconParts) -> BeaconView:
-    """Read everything at the newest block."""
-    block = parts.reader.block()
+
+def load(
+    parts: BeaconParts, book: WeightBook, *, epoch: int | None = None, block: Block | None = None
+) -> BeaconView:
+    """Read everything about an epoch at one block; by default the coming one at the newest."""
+    book.look()
+    block = block or parts.reader.block()
     at = block.hash
-    epoch = parts.stake.current_epoch(at=at) + 1
-    wanted = parts.registry.event_filter(
-        WeightSet, first_block=parts.first_block, last_block=block.number
-    )
-    events = parts.registry.events_in(WeightSet, parts.reader.logs(wanted))
-    weights = weights_at(events, epoch - 1)
+    coming = parts.stake.current_epoch(at=at) + 1
+    if epoch is None:
+        epoch = coming
+    weights = book.weights_at(epoch - 1)
+    operators = {seat: operator_of(event.pool) for seat, event in weights.items()}
+    keys = parts.stake.keys_at(list(operators.values()), epoch - 1, at=at)
     leaves = {
-        seat: Leaf(
-            event.pool >> 8,
-            event.weight,
-            keccak(parts.stake.key_at(event.pool >> 8, epoch - 1, at=at)),
-        )
-        for seat, event in weights.items()
+        seat: Leaf(operator, weights[seat].weight, keccak(key))
+        for (seat, operator), key in zip(operators.items(), keys, strict=True)
     }
     return BeaconView(
         beacon=BeaconId(parts.reader.chain_id(), parts.beacon.address),
         epoch=epoch,
-        is_open=block.timestamp >= parts.stake.epoch_cutoff(epoch, at=at),
+        is_open=epoch == coming and block.timestamp >= parts.stake.epoch_cutoff(epoch, at=at),
         prior=parts.beacon.randomness(epoch - 1, at=at),
         bitmap=parts.beacon.seats_of(epoch, at=at),
         tree=StakeTree(leaves),
-        root=parts.stake.tree_root_at(RELAYER, epoch - 1, at=at),
+        root=parts.stake.tree_root_at(Service.RELAYER, epoch - 1, at=at),
     )
 
 
-def weights_at(events: Iterable[WeightSet], epoch: int) -> dict[int, WeightSet]:
-    """The RELAYER leaf of every seat in force at an epoch; events come in chain order."""
-    leaves: dict[int, WeightSet] = {}
-    for event in events:
-        if event.pool & 255 == RELAYER and event.epoch <= epoch:
-            leaves[event.seat] = event
-    return {seat: event for seat, event in leaves.items() if event.weight}
-
-
-def decide(view: BeaconView, keys: Mapping[int, SecretKey]) -> Contribution | None:
-    """Sign for the seats that `keys` (operator id -> key) hold and that are missing; None if none.
+def owed(view: BeaconView, keys: Mapping[int, SecretKey]) -> list[int]:
+    """Operators of `keys` (operator id -> key) whose seats are missing and may still be added.
 
     Raises: TreeMismatch.
     """
-    if view.tree.root != view.root:
-        raise TreeMismatch(epoch=view.epoch)
+    _check(view)
     if not view.is_open:
-        return None
-    mine = [
+        return []
+    return [
         operator
         for seat, bits in seats_of(view.tree, view.prior).items()
         if (operator := view.tree.leaves[seat].operator_id) in keys
         and not bits & view.bitmap
         and keccak(keys[operator].public_key().eip2537()) == view.tree.leaves[seat].key_hash
     ]
+
+
+def decide(view: BeaconView, keys: Mapping[int, SecretKey]) -> Contribution | None:
+    """Sign for the seats that are owed; None if none. Raises: TreeMismatch."""
+    mine = owed(view, keys)
     if not mine:
         return None
     return build_contribution(
@@ -132,9 +131,24 @@ def decide(view: BeaconView, keys: Mapping[int, SecretKey]) -> Contribution | No
     )
 
 
+def absent(view: BeaconView, *, spared: Collection[int]) -> list[Absence]:
+    """Empty seats of an epoch that has begun, save those of the operators in `spared`.
+
+    Raises: TreeMismatch.
+    """
+    _check(view)
+    found = absences(view.tree, view.prior, epoch=view.epoch, bitmap=view.bitmap)
+    return [one for one in found if one.leaf.operator_id not in spared]
+
+
 def apply(
     beacon: RandomBeaconClient, sender: TransactionSender, contribution: Contribution
 ) -> Receipt:
     """Send it once. Raises: DoneAlready when somebody sent these seats, TooLate after the start."""
     key = f"staking.beacon:{contribution.epoch}:{contribution.bitmap:08x}"
-    return sender.execute(beacon.contribute(contribution), key=key)
+    return execute_due(sender, beacon.contribute(contribution), key=key)
+
+
+def _check(view: BeaconView) -> None:
+    if view.tree.root != view.root:
+        raise TreeMismatch(epoch=view.epoch)

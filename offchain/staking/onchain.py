@@ -112,6 +112,10 @@ class StakeManagerClient(ContractClient):
     def key_at(self, operator_id: int, epoch: int, *, at: BlockRef) -> bytes:
         return self._read(bytes, "key_at", operator_id, epoch, at=at)
 
+    def keys_at(self, operators: Sequence[int], epoch: int, *, at: BlockRef) -> list[bytes]:
+        """Keys of many operators in one round trip."""
+        return self._read_many(bytes, "key_at", [(one, epoch) for one in operators], at=at)
+
     def is_member(self, pool: int, *, at: BlockRef) -> bool:
         return self._read(bool, "is_member", pool, at=at)
 

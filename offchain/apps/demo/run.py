@@ -25,6 +25,7 @@ from offchain.apps.system import System
 from offchain.core.erasure.choose import choose_engine
 from offchain.core.errors import Conflict, InvalidInput
 from offchain.core.layout import N
+from offchain.staking.beacon import SEATS, STRONG_SEATS
 
 LEAST_NODES: Final = 4  # two may die and K rows still survive
 
@@ -83,7 +84,8 @@ def _play(
     system = System(home, settings, supervisor, tell=_detail, stop=threading.Event())
     file = _file(home, story, given)
     length = file.stat().st_size
-    _build_network(system, story)
+    epoch = _build_network(system, story)
+    seats = system.seats(epoch)
     acts = Acts(system, system.network(), choose_engine(), story)
     acts.encode(file, length)
     published = acts.publish(file, length)
@@ -102,13 +104,16 @@ def _play(
         "retrieve_mb_s": story.mb_s_of("retrieve"),
         "certificate_gas": blob.confirmed.gas_used if blob.confirmed else None,
         "slashed_wei": money.taken,
+        "epoch": epoch,
+        "beacon_seats": seats,
         "chain": system.manifest.backend,
         "chain_id": system.manifest.chain_id,
         "seconds": round(time.monotonic() - started, 1),
         "reference": str(published.reference),
         "offence_id": "0x" + verdict.offence_id.hex(),
     }
-    return DemoResult(figures, money, story, _simulated(system.manifest.backend, settings.divisor))
+    simulated = _simulated(system.manifest.backend, settings.divisor)
+    return DemoResult(figures, money, story, [*simulated, _randomness(epoch, seats)])
 
 
 def _file(home: Home, story: Story, given: Path | None) -> Path:
@@ -123,8 +128,8 @@ def _file(home: Home, story: Story, given: Path | None) -> Path:
         return path
 
 
-def _build_network(system: System, story: Story) -> None:
-    """Chain, contracts, staked operators, nodes, table: as `apogee up` does it."""
+def _build_network(system: System, story: Story) -> int:
+    """Chain, contracts, staked operators, nodes, table: as `apogee up` does it; its epoch."""
     compilation = system.compile_kernels()
     with story.step("devnet") as step:
         step.detail = f"{system.start_chain()}, chain id {system.manifest.chain_id}"
@@ -141,7 +146,10 @@ def _build_network(system: System, story: Story) -> None:
     with story.step("nodes healthy") as step:
         system.wait_nodes()
     with story.step("table") as step:
-        step.detail = f"epoch {system.open_table()} drawn by stake and beacon"
+        epoch = system.open_table()
+        seats = system.seats(epoch)
+        step.detail = f"epoch {epoch} drawn by stake and beacon, {seats} of {SEATS} seats"
+    return epoch
 
 
 def _simulated(backend: str, divisor: int) -> list[str]:
@@ -149,11 +157,20 @@ def _simulated(backend: str, divisor: int) -> list[str]:
     return [
         f"the chain is one local {backend} process with test money",
         f"durations are production durations divided by {divisor}",
-        "the devnet's clock was moved forward to the next epoch instead of waiting",
+        "the devnet's clock was moved forward two epochs instead of waiting",
         "all operators run on this machine and their sockets are loopback",
         "the cheat is a shipped adversary that signs twice; its evidence and slash are real",
-        "no beacon seats contributed, so the epoch's randomness is flagged weak",
     ]
+
+
+def _randomness(epoch: int, seats: int) -> str:
+    """Which epochs' randomness is weak, as the chain flags it."""
+    if seats < STRONG_SEATS:
+        return f"{seats} of {SEATS} beacon seats contributed: epoch {epoch} is flagged weak"
+    return (
+        f"nobody was a relayer before epoch {epoch - 1}, so randomness up to it is flagged weak; "
+        f"that of epoch {epoch}, which draws the rows, has {seats} of {SEATS} seats"
+    )
 
 
 def _close(result: DemoResult, *, as_json: bool) -> None:

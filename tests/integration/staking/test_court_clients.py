@@ -16,6 +16,7 @@ from offchain.staking.court_errors import DoneAlready, NothingToDo, TooEarly
 from offchain.staking.court_events import CaseOpened, Contributed, Slashed
 from offchain.staking.model import Service, pool_id
 from offchain.staking.onchain import RandomBeaconClient, SlashingCourtClient
+from offchain.staking.weight_book import WeightBook
 from tests.integration.staking.test_staking_clients import KEY, RAW_KEY, Bench
 from tests.support.beacon import BEACON_ABSENT, EVIDENCE_SECONDS
 from tests.support.court import RULE_DELAY, a_rule, rule_tuple
@@ -33,6 +34,7 @@ class CourtBench:
     court: SlashingCourtClient
     beacon: RandomBeaconClient
     parts: BeaconParts
+    book: WeightBook
 
     def to_window(self) -> int:
         """Go to the cut-off of the next epoch that is still open; returns it."""
@@ -73,14 +75,16 @@ def site(tmp_path: Path) -> Iterator[CourtBench]:
     bench.execute(bench.stake.join(Service.RELAYER, 0, stake_wei=1_000 * WEI_PER_COIN))
     bench.pass_seconds(2 * EPOCH)
     parts = BeaconParts(bench.node, bench.registry, bench.stake, beacon, 0)
-    yield CourtBench(bench, court, beacon, parts)
+    book = parts.open_book()
+    yield CourtBench(bench, court, beacon, parts, book)
+    book.close()
     bench.sender.close()
     transport.close()
 
 
 def test_contribute__a_relayers_seats__are_added_once(site: CourtBench) -> None:
     epoch = site.to_window()
-    contribution = decide(load(site.parts), {1: KEY})
+    contribution = decide(load(site.parts, site.book), {1: KEY})
     assert contribution
 
     receipt = apply(site.beacon, site.bench.sender, contribution)
@@ -89,7 +93,7 @@ def test_contribute__a_relayers_seats__are_added_once(site: CourtBench) -> None:
     assert (event.epoch, event.seats) == (epoch, ALL_SEATS)
     assert site.beacon.seats_of(epoch, at=site.bench.at) == ALL_SEATS
     assert apply(site.beacon, site.bench.sender, contribution) == receipt
-    assert decide(load(site.parts), {1: KEY}) is None
+    assert decide(load(site.parts, site.book), {1: KEY}) is None
     with pytest.raises(DoneAlready):
         site.bench.execute(site.beacon.contribute(contribution))
     site.bench.pass_seconds(CUTOFF)
@@ -99,7 +103,7 @@ def test_contribute__a_relayers_seats__are_added_once(site: CourtBench) -> None:
 
 def test_convict_absent__through_the_clients__slashes_and_credits(site: CourtBench) -> None:
     epoch = site.to_window()
-    view = load(site.parts)
+    view = load(site.parts, site.book)
     with pytest.raises(TooEarly):
         site.beacon.randomness(epoch, at=site.bench.at)
     missing = absences(view.tree, view.prior, epoch=epoch, bitmap=view.bitmap)[0]

@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 
 from offchain.apps import genesis
-from offchain.apps.genesis import Deploy, Durations, Ref, resolve, scaled_genesis
+from offchain.apps.genesis import (
+    MIN_CONFIRM_SECONDS,
+    MIN_CUTOFF_SECONDS,
+    Deploy,
+    Durations,
+    Ref,
+    resolve,
+    scaled_genesis,
+)
 
 GOVERNANCE = "0x" + "11" * 20
 TREASURY = "0x" + "22" * 20
@@ -58,6 +66,15 @@ def test_durations__divided__keep_their_ratios() -> None:
 
     assert (devnet.epoch, devnet.cutoff, devnet.day) == (144, 9, 864)
     assert full.unbonding_long / full.epoch == devnet.unbonding_long / devnet.epoch
+
+
+def test_scaled__windows_that_people_and_machines_need__do_not_shrink_with_the_rest() -> None:
+    devnet = scaled_genesis(governance=GOVERNANCE, treasury=TREASURY).durations
+    full = scaled_genesis(governance=GOVERNANCE, treasury=TREASURY, divisor=1).durations
+
+    assert (devnet.confirm, devnet.cutoff) == (MIN_CONFIRM_SECONDS, MIN_CUTOFF_SECONDS)
+    assert devnet.cutoff * 2 < devnet.epoch
+    assert full == Durations()
 
 
 def test_resolve__nested_references__become_addresses() -> None:

@@ -7,10 +7,11 @@ import pytest
 from offchain.core.bls import PublicKey, SecretKey, aggregate_signatures, verify
 from offchain.core.hashing import keccak
 from offchain.staking.beacon import BeaconId, message_of, seats_of
-from offchain.staking.contribute import BeaconView, TreeMismatch, decide, weights_at
+from offchain.staking.contribute import BeaconView, TreeMismatch, absent, decide
 from offchain.staking.events import WeightSet
 from offchain.staking.model import PoolId
 from offchain.staking.tree import Leaf, StakeTree
+from offchain.staking.weight_book import weights_at
 
 KEYS = {number: SecretKey.from_seed(bytes([number]) * 32) for number in (1, 2, 3)}
 RELAYER = 4
@@ -65,6 +66,19 @@ def test_decide__nothing_owed__signs_nothing(view: BeaconView) -> None:
 def test_decide__tree_does_not_fold_to_the_root__signs_nothing(view: BeaconView) -> None:
     with pytest.raises(TreeMismatch):
         decide(replace(view, root=bytes(32)), KEYS)
+
+
+def test_absent__some_seats_are_in__names_the_others_but_not_the_spared(view: BeaconView) -> None:
+    held = seats_of(view.tree, view.prior)
+    begun = replace(view, is_open=False, bitmap=held[0])
+
+    found = absent(begun, spared={2})
+
+    assert {one.leaf.operator_id for one in found} == {3}
+    assert sum(1 << one.stratum for one in found) == held[2]
+    assert absent(replace(begun, bitmap=2**32 - 1), spared=()) == []
+    with pytest.raises(TreeMismatch):
+        absent(replace(begun, root=bytes(32)), spared=())
 
 
 def test_weights_at__later_changes_and_other_services__do_not_count() -> None:

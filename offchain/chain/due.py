@@ -1,0 +1,29 @@
+"""Effects that the chain's own state asks for: sent again when a deep reorganisation took them.
+
+A key means one effect. Behind `finality_blocks` a sender forgets how to repeat it, so an effect
+lost there is `SettledLost` for ever under its key. Whoever has just read on the chain that the
+effect is missing, and whose contract refuses it a second time, may send it under the next key.
+"""
+
+from typing import Final
+
+from offchain.chain.errors import SettledLost
+from offchain.chain.model import Receipt, TypedCall
+from offchain.chain.sender import TransactionSender
+
+MAX_LOSSES: Final = 16  # of one effect
+
+
+def execute_due(sender: TransactionSender, call: TypedCall, *, key: str) -> Receipt:
+    """Send and wait. Raises: as `TransactionSender.execute`."""
+    for _ in range(MAX_LOSSES):
+        try:
+            return sender.execute(call, key=key)
+        except SettledLost as lost:
+            key = next_key(key, lost)
+    return sender.execute(call, key=key)
+
+
+def next_key(key: str, lost: SettledLost) -> str:
+    """The key after a loss: the same in every process that learns of it."""
+    return f"{key}:lost-{lost.fields['block_number']}"
