@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from offchain.core.bls import Signature
+from offchain.core.errors import ApogeeError
 from offchain.core.wire import Header, Row
 from offchain.da.authenticate import SignedRequest
+from offchain.da.body import Body
 from offchain.da.duties import BlobTerms, BlobView, Moment
 from offchain.da.model import Certificate
 
@@ -22,7 +24,8 @@ class Share:
     """One node's rows of one blob for one seed, checked: the header and the rows frame as sent.
 
     `rows` are the indices in the frame, in its order; `columns` is its width m; `deadline` is
-    until when it is kept without a certificate, should the chain forget the payment.
+    until when it is kept without a certificate, should the chain forget the payment. An inherited
+    share holds rows of signers that are gone, and stands next to the node's own.
     """
 
     blob_id: bytes
@@ -32,17 +35,23 @@ class Share:
     rows: tuple[int, ...] = field(repr=False)
     header: Bytes = field(repr=False)
     frame: Bytes = field(repr=False)
+    is_inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HeldShare:
-    """What a store says of one share it holds."""
+    """What a store says of one share it holds.
+
+    One whose front cannot be read has no seed, no rows and deadline 0, and waits to be removed with
+    its blob.
+    """
 
     blob_id: bytes
     seed: bytes
     deadline: int
     rows: frozenset[int] = field(repr=False)
     size_bytes: int
+    is_inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,9 @@ class Settlement:
     value_wei: int = 0
 
 
+Outcome = Settlement | ApogeeError  # of one order among several
+
+
 class BlobLedger(Protocol):
     """What the chain says of blobs. Raises: Unavailable when no node answers."""
 
@@ -91,6 +103,14 @@ class BlobLedger(Protocol):
         ...
 
 
+class Departures(Protocol):
+    """Which operators the chain has seen go. Raises: Unavailable when no node answers."""
+
+    def gone(self, operators: Sequence[int], *, at: int) -> frozenset[int]:
+        """Those who at block `at` are no members any more: left, evicted, jailed, tombstoned."""
+        ...
+
+
 class BlobTill(Protocol):
     """Money around a blob; each call is idempotent by the blob id and returns once mined."""
 
@@ -107,6 +127,14 @@ class BlobTill(Protocol):
         ...
 
     def confirm(self, terms: BlobTerms, certificate: Certificate) -> Settlement: ...
+
+    def pay_many(self, orders: Sequence[BlobTerms]) -> Sequence[Outcome]:
+        """Pay for up to 8 blobs together; what one is refused stops no other."""
+        ...
+
+    def confirm_many(self, orders: Sequence[tuple[BlobTerms, Certificate]]) -> Sequence[Outcome]:
+        """Up to 8 certificates in one transaction, each judged alone; the gas is its share."""
+        ...
 
     def refund(self, terms: BlobTerms) -> Settlement:
         """Have the fee credited to the payer after a deadline without certificate."""
@@ -196,7 +224,7 @@ class NodeClient(Protocol):
     """
 
     async def send_rows(
-        self, endpoint: str, blob_id: bytes, request: SignedRequest, body: bytes
+        self, endpoint: str, blob_id: bytes, request: SignedRequest, body: Body
     ) -> bytes:
         """Deliver header and rows; the node's 96-byte signature."""
         ...

@@ -11,10 +11,11 @@ class MemoryRows:
     """A `RowStore` that is gone with its process."""
 
     def __init__(self) -> None:
-        self._shares: dict[bytes, dict[bytes, Share]] = {}
+        self._shares: dict[bytes, dict[tuple[object, ...], Share]] = {}
 
     async def put(self, share: Share) -> None:
-        self._shares.setdefault(share.blob_id, {})[share.seed] = share
+        key = (share.seed, share.rows) if share.is_inherited else (share.seed,)
+        self._shares.setdefault(share.blob_id, {})[key] = share
 
     async def held(self) -> Sequence[HeldShare]:
         return [
@@ -24,6 +25,7 @@ class MemoryRows:
                 share.deadline,
                 frozenset(share.rows),
                 len(share.frame),
+                share.is_inherited,
             )
             for shares in self._shares.values()
             for share in shares.values()
