@@ -1,6 +1,7 @@
 """Which batch of rows is asked next, of whom: data rows first, spread over the nodes, liars last.
 
-A row that failed is asked for again after everybody else's, at most `tries` times. Pure: it is told what ended and answers what to do. Source: docs/protocol/da.md.
+A row that failed is asked for again after everybody else's, at most `tries` times. Pure: it is told
+what ended and answers what to do. Source: docs/protocol/da.md#reading.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""da put, get, status: files in and out of the data availability layer."""
+"""da put, get, status, sample: files in and out of the data availability layer."""
 
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +52,23 @@ def status(
     from offchain.apps import da
 
     return da.blob_status(_home(home), rpc_url, reference, as_json=as_json)
+
+
+@app.command()
+def sample(
+    reference: Reference,
+    confidence: Annotated[str, typer.Option(help="Above 0, below 1.")] = "0.999999",
+    home: HomeFolder = None,
+    rpc_url: RpcUrl = None,
+    as_json: Json = False,
+) -> int:
+    """Ask for a few random rows; say how sure they make it that the blob is there.
+
+    Example: apogee da sample apogee:da:blob:.. --confidence 0.999999.  Ends with 6 below it.
+    """
+    from offchain.apps import da_sample
+
+    return da_sample.sample(_home(home), rpc_url, reference, confidence=confidence, as_json=as_json)
 
 
 def _home(home: Path | None) -> Home:
