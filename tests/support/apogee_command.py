@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -52,8 +53,18 @@ def run_apogee(*arguments: str, code: int | None = 0, seconds: int = LONGEST_SEC
 
 
 def start_apogee(*arguments: str, log: Path) -> "subprocess.Popen[bytes]":
-    """Start in the background, output to a file."""
+    """Start in the background, output to a file; Ctrl-C reaches it even if we ignore ours."""
     with log.open("ab") as file:
         return subprocess.Popen(
-            command(*arguments), env=environment(), cwd=ROOT, stdout=file, stderr=file
+            command(*arguments),
+            env=environment(),
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+            preexec_fn=_hear_ctrl_c,
         )
+
+
+def _hear_ctrl_c() -> None:
+    """A shell starts background jobs with SIGINT ignored, and children would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -57,6 +57,7 @@ from tests.support.staking import (
 WINDOWS = Windows(confirm=9, day=DAY, answer=36, veto=2 * DAY)
 TERMS = Terms(price=10**9, confirm_slices=2_048, safety_slices=1_024, max_retention_days=21)
 EVIDENCE_SECONDS = 24 * DAY
+MIN_BOND = COIN // 100
 COMMITMENT = bytes.fromhex("97f1d3a73197d7942695638c4fa9ac0f") + bytes(range(32))
 
 
@@ -70,6 +71,7 @@ class DaSite:
     signers: Any
     entrance: Any
     challenges: Any
+    fraud_proofs: Any
     governance: str
     treasury: str
     operators: tuple[AnOperator, ...]
@@ -116,7 +118,9 @@ def deploy_da(operators: int = 4, *, own: Sequence[int] = (), terms: Terms = TER
     beacon = staking_deployer("RandomBeacon").deploy(stake, staking.governance, 7 * DAY)
     signers = da_deployer("DASigners").deploy(stake, beacon.address)
     entrance = deploy_entrance(staking, signers, treasury, terms=terms)
-    challenges = da_deployer("DAChallenges").deploy(entrance.address, stake, EVIDENCE_SECONDS)
+    judged = (entrance.address, signers.address, stake, court.address)
+    challenges = da_deployer("DAChallenges").deploy(*judged, EVIDENCE_SECONDS, MIN_BOND)
+    fraud_proofs = da_deployer("DAFraudProofs").deploy(*judged, EVIDENCE_SECONDS)
     stakes = [*own, *[100] * (operators - len(own))]
     members = tuple(
         a_member(staking, number, own=coins * COIN) for number, coins in enumerate(stakes)
@@ -130,6 +134,7 @@ def deploy_da(operators: int = 4, *, own: Sequence[int] = (), terms: Terms = TER
         signers,
         entrance,
         challenges,
+        fraud_proofs,
         staking.governance,
         treasury,
         members,
@@ -253,7 +258,8 @@ def entropy_of(site: DaSite, identifier: bytes) -> bytes:
 def mine_entropy(site: DaSite, identifier: bytes, blocks: int = 300) -> bytes:
     """Let blocks pass so that the history contract answers for the block after the payment."""
     paid_block = site.record(identifier).paid_block
-    boa.env.evm.patch.block_number = paid_block + blocks
+    now = boa.env.evm.patch.block_number
+    boa.env.evm.patch.block_number = max(now, paid_block + blocks)  # a chain never goes back
     entropy = entropy_of(site, identifier)
     record_block_hash(paid_block + 1, entropy)
     return entropy

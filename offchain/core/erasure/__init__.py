@@ -1,6 +1,6 @@
 """The row code: any K of N rows of field elements restore the data, at memory speed.
 
-Owns: the `ErasureEngine` port, its four engines (ifma, vectors, loops, reference), bulk keccak.
+Owns: the `ErasureEngine` port, bulk keccak, the engines cuda, ifma, vectors, loops, reference.
 May import: numpy, numba and llvmlite, and the rest of `offchain.core`.
 """
 

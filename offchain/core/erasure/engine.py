@@ -28,7 +28,7 @@ class EngineUnknown(InvalidInput):
     """There is no erasure engine of this name, or this processor cannot run it."""
 
     code = "erasure.engine_unknown"
-    next_step = "Choose ifma, vectors, loops or reference, or leave the choice open."
+    next_step = "Choose cuda, ifma, vectors, loops or reference, or leave the choice open."
 
 
 class RowsMissing(InvalidInput):
@@ -93,6 +93,10 @@ class ErasureEngine(Protocol):
 
     def extend_in_place(self, rows: Elements, *, threads: int = 1) -> None:
         """Write the parity rows K .. N-1 of (N, m, 32) from its rows 0 .. K-1."""
+        ...
+
+    def extend_and_hash(self, rows: Elements, *, threads: int = 1) -> Digests:
+        """`extend_in_place`, then `row_roots` of all N rows: (N, m, 32) -> (N, 32)."""
         ...
 
     def decode(self, indices: Sequence[int], rows: Elements, *, threads: int = 1) -> Elements:

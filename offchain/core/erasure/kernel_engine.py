@@ -68,6 +68,10 @@ class KernelEngine:
             threads,
         )
 
+    def extend_and_hash(self, rows: Elements, *, threads: int = 1) -> Digests:
+        self.extend_in_place(rows, threads=threads)
+        return self.row_roots(rows, threads=threads)
+
     def decode(self, indices: Sequence[int], rows: Elements, *, threads: int = 1) -> Elements:
         pattern = self._pattern(tuple(int(index) for index in indices))
         out = np.empty((self._geometry.data_rows, *rows.shape[1:]), np.uint8)

@@ -55,6 +55,10 @@ class ReferenceEngine:
             values = self._on_domain(integers_of(rows[:data_rows, column]))
             rows[data_rows:, column] = elements_of(values[data_rows:total])
 
+    def extend_and_hash(self, rows: Elements, *, threads: int = 1) -> Digests:
+        self.extend_in_place(rows, threads=threads)
+        return self.row_roots(rows, threads=threads)
+
     def decode(self, indices: Sequence[int], rows: Elements, *, threads: int = 1) -> Elements:
         del threads
         self._geometry.require_indices(indices)
