@@ -26,7 +26,15 @@ from offchain.core.layout import (
     has_clean_top_bytes,
     payload_of,
 )
-from offchain.core.merkle import CosetTree, LeafPath, RowPath, data_root, leaf_levels, leaf_siblings
+from offchain.core.merkle import (
+    CosetTree,
+    Digests,
+    LeafPath,
+    RowPath,
+    data_root,
+    leaf_levels,
+    leaf_siblings,
+)
 from offchain.core.wire import Header, LeafFrame, Row, encode_rows
 from offchain.da.errors import Bottom, InsufficientRows, PayloadTooLarge
 
@@ -76,8 +84,7 @@ def encode(
     shape = Shape.of(len(payload))
     rows = rows_buffer(shape, buffer)
     fill_data_rows(payload, shape, rows[:K])
-    engine.extend_in_place(rows, threads=threads)
-    trees = _trees(rows, engine, threads=threads)
+    trees = _trees(engine.extend_and_hash(rows, threads=threads), engine)
     roots = (trees[0].root, trees[1].root, trees[2].root)
     root = data_root(*roots)
     values = engine.combine(rows[:K], challenge(root, shape), threads=threads)
@@ -111,8 +118,7 @@ def decode_verified(
     _restore_data(full[:K], rows, engine, threads=threads)
     if not has_clean_top_bytes(full[:K]):
         raise Bottom(reason="an element of a data row has a non-zero top byte")
-    engine.extend_in_place(full, threads=threads)
-    trees = _trees(full, engine, threads=threads)
+    trees = _trees(engine.extend_and_hash(full, threads=threads), engine)
     if data_root(*(tree.root for tree in trees)) != header.data_root:
         raise Bottom(reason="the rows do not encode to D again")
     first_short = shape.length // (shape.capacity // K)
@@ -143,8 +149,7 @@ def _restore_data(
     data[:] = engine.decode(chosen, stacked, threads=threads)
 
 
-def _trees(rows: Elements, engine: ErasureEngine, *, threads: int) -> tuple[CosetTree, ...]:
-    roots = engine.row_roots(rows, threads=threads)
+def _trees(roots: Digests, engine: ErasureEngine) -> tuple[CosetTree, ...]:
     return tuple(
         CosetTree.build(roots[coset * K : (coset + 1) * K], engine.keccak_many)
         for coset in range(COSETS)
