@@ -6,11 +6,11 @@
 @author Apogee
 @notice A fee is held until a certificate shows that enough slices of the blob's quorum hold its rows; then it is earned,
         or, when the deadline passes without one, it belongs to the payer again.
-@custom:kill `set_paused` stops new payments only. Certificates, refunds and withdrawals cannot be stopped.
+@custom:kill `set_paused` stops new payments only. Certificates, refunds, rewards and withdrawals cannot be stopped.
 @custom:security A certificate is judged against what the chain recomputes: epoch, quorum, seed and keys are never taken
-                 from the caller. Rows are unknown until the block after the payment.
+                 from the caller. Rows are unknown until the block after the payment. Two contracts are wired once:
+                 the one that proves bad encodings may void a blob, the one that samples may pay out of the pool.
 """
-from snekmate.utils import ecdsa
 from ..interfaces import IDAEntrance
 from ..interfaces import IDASigners
 from ..interfaces import IStakeManager
@@ -22,8 +22,10 @@ from ..shared import governed
 from ..shared import point_evaluation
 from ..shared import typed_data
 from . import attestation
+from . import blob_identity
 from . import blob_records
 from . import blob_terms
+from . import dispersers
 from . import fee_ledger
 from . import quorum_table
 
@@ -37,14 +39,20 @@ exports: (
     governed.pending_governance,
     governed.offer_governance,
     governed.accept_governance,
+    fee_ledger.withdraw,
+    fee_ledger.credit_of,
+    fee_ledger.held,
+    fee_ledger.reward_pool,
+    blob_terms.quote,
+    blob_terms.terms,
 )
 
 MAX_BATCH: constant(uint256) = 8  # certificates in one `confirm_many`
 CERTIFICATE_GAS: constant(uint256) = 400_000  # a certificate in a batch needs at most this much
 ABSENT_GAS: constant(uint256) = 10_000  # and for each absent signer
+OPEN_ROUND_GAS: constant(uint256) = 120_000  # the first payment of a sampling round opens it
 MAX_WINDOW: constant(uint256) = 2**32  # seconds; keeps every sum of times far from overflow
 ERROR_BYTES: constant(uint256) = 100  # Error(string): selector 4, offset 32, length 32, text 32
-SERVICE_BITS: constant(uint256) = 8
 
 SIGNERS: public(immutable(address))
 STAKE: public(immutable(address))
@@ -52,6 +60,8 @@ TREASURY: public(immutable(address))
 WINDOWS: immutable(IDAEntrance.Windows)
 
 is_paused: public(bool)
+challenges: public(address)  # may void blobs; zero until wired
+sampling: public(address)  # may pay out of the pool; zero until wired
 
 
 @deploy
@@ -109,8 +119,8 @@ def pay(blob: IDAEntrance.Blob, commitment: Bytes[48], authorisation: Bytes[65])
     assert keccak256(commitment) == blob.commitment_hash, "da_entrance: wrong commitment"
     fee: uint256 = blob_terms._fee(blob.length, blob.retention_days)
     assert msg.value >= fee, "da_entrance: fee too low"
-    blob_id: bytes32 = blob_terms._blob_id(blob)
-    disperser_id: uint256 = self._check_disperser(blob, blob_id, authorisation)
+    blob_id: bytes32 = blob_identity._id_of(blob, self)
+    disperser_id: uint256 = dispersers._answerable(blob, blob_id, authorisation, STAKE, self)
     assert blob_records.words[blob_id] == 0, "blob_records: already paid"
 
     epoch: uint256 = extcall IDASigners(SIGNERS).open_epoch()
@@ -138,19 +148,8 @@ def pay(blob: IDAEntrance.Blob, commitment: Bytes[48], authorisation: Bytes[65])
         epoch=epoch,
         fee=fee,
     )
+    self._open_round()
     return blob_id
-
-
-@external
-def withdraw(to: address) -> uint256:
-    """
-    @notice Take what is credited to the caller: refunds, excess, the Treasury's share.
-    @param to Receives it.
-    @return Amount in wei.
-    """
-    amount: uint256 = fee_ledger._withdraw(msg.sender, to)
-    log IDAEntrance.Withdrawn(account=msg.sender, to=to, amount=amount)
-    return amount
 
 
 # --- PERMISSIONLESS
@@ -167,45 +166,30 @@ def confirm(
     @param absent Signers that have not, as DASigners reads them.
     @param signature Sum of the others' signatures, EIP-2537 G2.
     """
-    blob_id: bytes32 = blob_terms._blob_id(blob)
-    record: IDAEntrance.Record = blob_records._record(blob_id, WINDOWS)
-    assert record.state == IDAEntrance.BlobState.PAID, "blob_records: not paid"
-    assert block.timestamp <= record.deadline, "da_entrance: too late"
-    entropy: bytes32 = block_history._block_hash(record.paid_block + 1)
-    assert entropy != empty(bytes32), "da_entrance: no block hash"
+    blob_id: bytes32 = blob_identity._id_of(blob, self)
+    record: IDAEntrance.Record = self._confirmable(blob_id)
+    entropy: bytes32 = self._entropy(record)
     presence: IDASigners.Presence = staticcall IDASigners(SIGNERS).present(record.epoch, blob_id, entropy, absent)
-    assert presence.slices >= record.confirm_slices, "da_entrance: too few slices"
+    self._certify(blob, blob_id, record, presence, signature)
 
-    digest: bytes32 = attestation._attestation_digest(
-        attestation.Attestation(
-            blob_id=blob_id,
-            epoch=record.epoch,
-            quorum_id=presence.quorum_id,
-            seed=presence.seed,
-            data_root=blob.data_root,
-            commitment_hash=blob.commitment_hash,
-            columns=blob.columns,
-            length=blob.length,
-            expiry=record.expiry,
-        ),
-        self,
-    )
-    is_signed: bool = bls12_381._verify(presence.key, digest, bls12_381.DST_SIGNATURE, signature)
-    assert is_signed, "da_entrance: wrong signature"
 
-    certificate_hash: bytes32 = keccak256(abi_encode(presence.seed, keccak256(absent)))
-    fee: uint256 = blob_records._settle(
-        blob_id, IDAEntrance.BlobState.CONFIRMED, presence.operators, certificate_hash
+@external
+def confirm_wide(
+    blob: IDAEntrance.Blob,
+    absent: Bytes[quorum_table.ABSENT_BYTES * quorum_table.WIDE_ABSENT],
+    signature: Bytes[256],
+):
+    """
+    @notice `confirm` for any number of absent signers: many small ones that never sign hold nothing back.
+    @dev Apart, because every certificate pays for the memory that its longest list needs.
+    """
+    blob_id: bytes32 = blob_identity._id_of(blob, self)
+    record: IDAEntrance.Record = self._confirmable(blob_id)
+    entropy: bytes32 = self._entropy(record)
+    presence: IDASigners.Presence = staticcall IDASigners(SIGNERS).present_wide(
+        record.epoch, blob_id, entropy, absent
     )
-    fee_ledger._earn(fee)
-    log IDAEntrance.BlobConfirmed(
-        blob_id=blob_id,
-        epoch=record.epoch,
-        quorum_id=presence.quorum_id,
-        seed=presence.seed,
-        slices=presence.slices,
-        operators=presence.operators,
-    )
+    self._certify(blob, blob_id, record, presence, signature)
 
 
 @external
@@ -236,7 +220,7 @@ def confirm_many(confirmations: DynArray[IDAEntrance.Confirmation, MAX_BATCH]):
         )
         if not success:
             log IDAEntrance.CertificateRejected(
-                blob_id=blob_terms._blob_id(confirmation.blob), reason=self._reason(response)
+                blob_id=blob_identity._id_of(confirmation.blob, self), reason=self._reason(response)
             )
 
 
@@ -245,7 +229,7 @@ def refund(blob: IDAEntrance.Blob):
     """
     @notice Credit the fee of a blob that got no certificate in time to its payer.
     """
-    blob_id: bytes32 = blob_terms._blob_id(blob)
+    blob_id: bytes32 = blob_identity._id_of(blob, self)
     record: IDAEntrance.Record = blob_records._record(blob_id, WINDOWS)
     assert record.state == IDAEntrance.BlobState.PAID, "blob_records: not paid"
     assert block.timestamp > record.deadline, "da_entrance: too early"
@@ -266,7 +250,50 @@ def collect() -> uint256:
     return amount
 
 
+# --- ROLE-GATED
+
+
+@external
+def void(blob: IDAEntrance.Blob):
+    """
+    @notice Mark a blob whose encoding was proven bad. A fee still held goes back to the payer, an earned one stays earned.
+    """
+    assert msg.sender == self.challenges, "da_entrance: not the challenges"
+    blob_id: bytes32 = blob_identity._id_of(blob, self)
+
+    fee: uint256 = blob_records._void(blob_id)
+    if fee > 0:
+        fee_ledger._give_back(fee, blob.payer)
+    log IDAEntrance.BlobVoided(blob_id=blob_id, payer=blob.payer, fee=fee)
+
+
+@external
+def reward(to: address, amount: uint256):
+    """
+    @notice Credit somebody who serves out of the pool.
+    @param amount Wei; at most the pool.
+    """
+    assert msg.sender == self.sampling, "da_entrance: not the sampling"
+
+    fee_ledger._reward(to, amount)
+    log IDAEntrance.Rewarded(to=to, amount=amount)
+
+
 # --- GOVERNANCE
+
+
+@external
+def wire(challenges: address, sampling: address):
+    """
+    @notice Name who may void blobs and who may pay out of the pool; once.
+    """
+    governed._check_governance()
+    assert self.challenges == empty(address), "da_entrance: wired already"
+    assert challenges.is_contract and sampling.is_contract, "da_entrance: no contract"
+
+    self.challenges = challenges
+    self.sampling = sampling
+    log IDAEntrance.Wired(challenges=challenges, sampling=sampling)
 
 
 @external
@@ -298,20 +325,11 @@ def set_paused(is_paused: bool):
 
 @external
 @view
-def quote(length: uint256, retention_days: uint256) -> uint256:
-    """
-    @notice The exact fee in wei at present terms.
-    """
-    return blob_terms._fee(length, retention_days)
-
-
-@external
-@view
 def blob_id(blob: IDAEntrance.Blob) -> bytes32:
     """
     @notice The id of a blob on this chain in this contract.
     """
-    return blob_terms._blob_id(blob)
+    return blob_identity._id_of(blob, self)
 
 
 @external
@@ -353,15 +371,6 @@ def domain_separator() -> bytes32:
 
 @external
 @view
-def terms() -> IDAEntrance.Terms:
-    """
-    @notice Terms of blobs paid now.
-    """
-    return blob_terms.terms
-
-
-@external
-@view
 def windows() -> IDAEntrance.Windows:
     """
     @notice Windows of every blob, seconds.
@@ -369,52 +378,85 @@ def windows() -> IDAEntrance.Windows:
     return WINDOWS
 
 
-@external
-@view
-def credit_of(account: address) -> uint256:
-    """
-    @notice Wei that an account can withdraw.
-    """
-    return fee_ledger.credits[account]
-
-
-@external
-@view
-def held() -> uint256:
-    """
-    @notice Wei of blobs that are PAID.
-    """
-    return fee_ledger._held()
-
-
-@external
-@view
-def reward_pool() -> uint256:
-    """
-    @notice Wei earned by those who serve, not given out yet.
-    """
-    return fee_ledger._pool()
-
-
 # --- INTERNAL
 
 
 @internal
 @view
-def _check_disperser(blob: IDAEntrance.Blob, blob_id: bytes32, authorisation: Bytes[65]) -> uint256:
+def _confirmable(blob_id: bytes32) -> IDAEntrance.Record:
+    record: IDAEntrance.Record = blob_records._record(blob_id, WINDOWS)
+    assert record.state == IDAEntrance.BlobState.PAID, "blob_records: not paid"
+    assert block.timestamp <= record.deadline, "da_entrance: too late"
+    return record
+
+
+@internal
+@view
+def _entropy(record: IDAEntrance.Record) -> bytes32:
     """
-    @dev The operator that answers for the encoding, which has agreed to it.
+    @dev Hash of the block after the payment.
     """
-    operator_id: uint256 = staticcall IStakeView(STAKE).operator_of(blob.disperser)
-    assert operator_id != 0, "da_entrance: no such disperser"
-    pool: uint256 = (operator_id << SERVICE_BITS) | C.DA
-    assert staticcall IStakeView(STAKE).is_member(pool), "da_entrance: disperser unstaked"
-    if staticcall IStakeView(STAKE).operator_of(blob.payer) == operator_id:
-        return operator_id
-    assert len(authorisation) == 65, "da_entrance: not authorised"
-    digest: bytes32 = attestation._dispersal_digest(blob_id, self)
-    assert ecdsa._recover_sig(digest, authorisation) == blob.disperser, "da_entrance: not authorised"
-    return operator_id
+    entropy: bytes32 = block_history._block_hash(record.paid_block + 1)
+    assert entropy != empty(bytes32), "da_entrance: no block hash"
+    return entropy
+
+
+@internal
+def _certify(
+    blob: IDAEntrance.Blob,
+    blob_id: bytes32,
+    record: IDAEntrance.Record,
+    presence: IDASigners.Presence,
+    signature: Bytes[256],
+):
+    """
+    @dev Confirm the blob if those present hold enough slices and have signed.
+    """
+    assert presence.slices >= record.confirm_slices, "da_entrance: too few slices"
+    digest: bytes32 = attestation._attestation_digest(
+        attestation.Attestation(
+            blob_id=blob_id,
+            epoch=record.epoch,
+            quorum_id=presence.quorum_id,
+            seed=presence.seed,
+            data_root=blob.data_root,
+            commitment_hash=blob.commitment_hash,
+            columns=blob.columns,
+            length=blob.length,
+            expiry=record.expiry,
+        ),
+        self,
+    )
+    is_signed: bool = bls12_381._verify(presence.key, digest, bls12_381.DST_SIGNATURE, signature)
+    assert is_signed, "da_entrance: wrong signature"
+
+    fee: uint256 = blob_records._settle(
+        blob_id,
+        IDAEntrance.BlobState.CONFIRMED,
+        presence.operators,
+        blob_identity._certificate_hash(presence.seed, presence.absent),
+    )
+    fee_ledger._earn(fee)
+    log IDAEntrance.BlobConfirmed(
+        blob_id=blob_id,
+        epoch=record.epoch,
+        quorum_id=presence.quorum_id,
+        seed=presence.seed,
+        slices=presence.slices,
+        operators=presence.operators,
+        absent=presence.absent,
+    )
+
+
+@internal
+def _open_round():
+    """
+    @dev Payments keep the rounds of sampling going; whatever happens there, the payment stands.
+    """
+    sampling: address = self.sampling
+    if sampling == empty(address):
+        return
+    success: bool = raw_call(sampling, method_id("open_round()"), gas=OPEN_ROUND_GAS, revert_on_failure=False)
 
 
 @internal

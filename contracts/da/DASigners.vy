@@ -19,6 +19,7 @@ from ..shared import constants as C
 from . import assignment
 from . import epoch_tables
 from . import membership
+from . import presence
 from . import quorum_table
 from . import table_draw
 
@@ -26,6 +27,7 @@ implements: IDASigners
 initializes: membership
 initializes: quorum_table
 initializes: epoch_tables
+initializes: presence[quorum_table := quorum_table]
 initializes: table_draw[membership := membership, quorum_table := quorum_table]
 
 MAX_ACTIVE: constant(uint256) = 4_096  # seats of the DA service
@@ -245,12 +247,26 @@ def owner_of_row(epoch: uint256, seed: bytes32, row: uint256) -> uint256:
     @notice Operator that answers for a row.
     @param seed The blob's seed.
     """
-    assert row < assignment.N, "da_signers: no such row"
-    quorums: uint256 = epoch_tables._quorum_count(epoch)
-    assert quorums > 0, "epoch_tables: not drawn"
-    quorum_id: uint256 = assignment._quorum_of(seed, quorums)
-    slot: uint256 = assignment._slot_of(seed, quorums, row)
-    return quorum_table._owner_of_slot(self._quorum_key(epoch, quorum_id), slot)
+    quorum: uint256 = 0
+    index: uint256 = 0
+    quorum, index = self._place_of_row(epoch, seed, row)
+    return quorum_table._operator_at(quorum, index)
+
+
+@external
+@view
+def signing_owner(epoch: uint256, seed: bytes32, row: uint256, absent: uint256[4]) -> uint256:
+    """
+    @notice Operator that answers for a row and has signed for it; 0 when it was absent.
+    @param absent Bit i: signer i of the quorum has not signed; as BlobConfirmed says. Whether it is true of a blob is
+           for the caller to check.
+    """
+    quorum: uint256 = 0
+    index: uint256 = 0
+    quorum, index = self._place_of_row(epoch, seed, row)
+    if presence._is_absent(absent, index):
+        return 0
+    return quorum_table._operator_at(quorum, index)
 
 
 @external
@@ -265,39 +281,41 @@ def present(
     @notice Who is left of a blob's quorum without `absent`: their key, slices and number.
     @param absent 102 bytes a signer, in rising order: index 2, first slot 2, end slot 2, x 48 and y 48 of its key.
     """
-    quorums: uint256 = epoch_tables._quorum_count(epoch)
-    seed: bytes32 = assignment._blob_seed(epoch_tables._seed(epoch), blob_id, entropy)
-    quorum_id: uint256 = assignment._quorum_of(seed, quorums)
-    quorum: uint256 = self._quorum_key(epoch, quorum_id)
-    presence: IDASigners.Presence = IDASigners.Presence(
-        quorum_id=quorum_id,
-        seed=seed,
-        key=quorum_table._key(quorum),
-        slices=assignment.N,
-        operators=quorum_table.counts[quorum],
-    )
-    count: uint256 = len(absent) // quorum_table.ABSENT_BYTES
     assert len(absent) % quorum_table.ABSENT_BYTES == 0, "da_signers: cut absent list"
-    if count == 0:
-        return presence
-
-    presence.operators -= count
-    missing: Bytes[128] = b""
-    next_index: uint256 = 0
+    quorum: uint256 = 0
+    whole: IDASigners.Presence = empty(IDASigners.Presence)
+    quorum, whole = self._whole(epoch, blob_id, entropy)
+    tally: presence.Tally = empty(presence.Tally)
+    count: uint256 = len(absent) // quorum_table.ABSENT_BYTES
     for position: uint256 in range(count, bound=quorum_table.MAX_ABSENT):
-        entry: Bytes[quorum_table.ABSENT_BYTES] = slice(
-            absent, position * quorum_table.ABSENT_BYTES, quorum_table.ABSENT_BYTES
+        tally = presence._leave_out(
+            quorum, tally, slice(absent, position * quorum_table.ABSENT_BYTES, quorum_table.ABSENT_BYTES)
         )
-        index: uint256 = 0
-        slices: uint256 = 0
-        key: Bytes[128] = b""
-        index, slices, key = quorum_table._open_absent(quorum, entry)
-        assert index >= next_index, "da_signers: absent not rising"
-        next_index = index + 1
-        presence.slices -= slices
-        missing = key if position == 0 else bls12_381._add(missing, key)
-    presence.key = bls12_381._add(presence.key, bls12_381._negate(missing))
-    return presence
+    return presence._less(whole, tally)
+
+
+@external
+@view
+def present_wide(
+    epoch: uint256,
+    blob_id: bytes32,
+    entropy: bytes32,
+    absent: Bytes[quorum_table.ABSENT_BYTES * quorum_table.WIDE_ABSENT],
+) -> IDASigners.Presence:
+    """
+    @notice `present` for any number of absent signers; apart, because the memory for so many costs every caller.
+    """
+    assert len(absent) % quorum_table.ABSENT_BYTES == 0, "da_signers: cut absent list"
+    quorum: uint256 = 0
+    whole: IDASigners.Presence = empty(IDASigners.Presence)
+    quorum, whole = self._whole(epoch, blob_id, entropy)
+    tally: presence.Tally = empty(presence.Tally)
+    count: uint256 = len(absent) // quorum_table.ABSENT_BYTES
+    for position: uint256 in range(count, bound=quorum_table.WIDE_ABSENT):
+        tally = presence._leave_out(
+            quorum, tally, slice(absent, position * quorum_table.ABSENT_BYTES, quorum_table.ABSENT_BYTES)
+        )
+    return presence._less(whole, tally)
 
 
 @external
@@ -346,6 +364,32 @@ def draw_of(account: address) -> IDASigners.Draw:
 
 
 # --- INTERNAL
+
+
+@internal
+@view
+def _place_of_row(epoch: uint256, seed: bytes32, row: uint256) -> (uint256, uint256):
+    """
+    @dev Quorum and index in it of the signer that answers for a row.
+    """
+    assert row < assignment.N, "da_signers: no such row"
+    quorums: uint256 = epoch_tables._quorum_count(epoch)
+    assert quorums > 0, "epoch_tables: not drawn"
+    quorum: uint256 = self._quorum_key(epoch, assignment._quorum_of(seed, quorums))
+    return quorum, quorum_table._index_of_slot(quorum, assignment._slot_of(seed, quorums, row))
+
+
+@internal
+@view
+def _whole(epoch: uint256, blob_id: bytes32, entropy: bytes32) -> (uint256, IDASigners.Presence):
+    """
+    @dev A blob's quorum with nobody absent.
+    """
+    quorums: uint256 = epoch_tables._quorum_count(epoch)
+    seed: bytes32 = assignment._blob_seed(epoch_tables._seed(epoch), blob_id, entropy)
+    quorum_id: uint256 = assignment._quorum_of(seed, quorums)
+    quorum: uint256 = self._quorum_key(epoch, quorum_id)
+    return quorum, presence._whole(quorum, quorum_id, seed)
 
 
 @internal

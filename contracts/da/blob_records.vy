@@ -3,9 +3,10 @@
 @title What the chain remembers of a blob
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: a blob goes from nothing to PAID once, and from PAID to CONFIRMED or REFUNDED once.
+@notice Invariant: a blob goes from nothing to PAID once, from PAID to CONFIRMED or REFUNDED once, and
+        from PAID or CONFIRMED to VOID once.
 @dev Two slots. The detail is the fee while PAID and the certificate's hash once CONFIRMED, so that confirming writes
-     no new slot.
+     no new slot. A blob voided after its certificate keeps the hash: who signed it stays known.
 """
 from ..interfaces import IDAEntrance
 
@@ -65,6 +66,24 @@ def _settle(blob_id: bytes32, state: IDAEntrance.BlobState, operators: uint256, 
     paid: uint256 = convert(IDAEntrance.BlobState.PAID, uint256)
     self.words[blob_id] = (word ^ paid) | convert(state, uint256) | (operators << OPERATORS_AT)
     self.details[blob_id] = certificate_hash
+    return fee
+
+
+@internal
+def _void(blob_id: bytes32) -> uint256:
+    """
+    @dev Leave PAID or CONFIRMED for good; returns the fee that was still held.
+    """
+    word: uint256 = self.words[blob_id]
+    state: IDAEntrance.BlobState = self._state(word)
+    was_paid: bool = state == IDAEntrance.BlobState.PAID
+    assert was_paid or state == IDAEntrance.BlobState.CONFIRMED, "blob_records: not voidable"
+
+    self.words[blob_id] = (word & ~MASK_8) | convert(IDAEntrance.BlobState.VOID, uint256)
+    if not was_paid:
+        return 0
+    fee: uint256 = convert(self.details[blob_id], uint256)
+    self.details[blob_id] = empty(bytes32)
     return fee
 
 

@@ -1,4 +1,5 @@
 # pragma version 0.4.3
+# pragma nonreentrancy on
 """
 @title What a blob is, what it costs and under which rules
 @license AGPL-3.0-only
@@ -6,7 +7,6 @@
 @notice Invariant: terms in force always satisfy all of `_check` together.
 """
 from ..interfaces import IDAEntrance
-from ..shared import constants as C
 from . import assignment
 
 K: constant(uint256) = 1_024  # rows that rebuild a matrix
@@ -14,7 +14,16 @@ STEP_BYTES: constant(uint256) = 253_952  # payload in 8 columns; also the least 
 COLUMN_STEP: constant(uint256) = 8
 MAX_COLUMNS: constant(uint256) = 1_024
 
-terms: IDAEntrance.Terms
+terms: public(IDAEntrance.Terms)
+
+
+@external
+@view
+def quote(length: uint256, retention_days: uint256) -> uint256:
+    """
+    @notice The exact fee in wei at present terms.
+    """
+    return self._fee(length, retention_days)
 
 
 @internal
@@ -76,9 +85,3 @@ def _fee(length: uint256, retention_days: uint256) -> uint256:
 @pure
 def _columns_for(length: uint256) -> uint256:
     return COLUMN_STEP * ((length + STEP_BYTES - 1) // STEP_BYTES)
-
-
-@internal
-@view
-def _blob_id(blob: IDAEntrance.Blob) -> bytes32:
-    return keccak256(abi_encode(C.TAG_BLOB, chain.id, self, blob))

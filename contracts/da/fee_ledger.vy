@@ -1,12 +1,15 @@
 # pragma version 0.4.3
+# pragma nonreentrancy on
 """
 @title Fees, from payment to whoever earns them
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: what was paid in = held + pool + Treasury's share + credits + withdrawn, to the wei.
+@notice Invariant: what was paid in = held + pool + Treasury's share + credits + withdrawn, to the wei. What is
+        rewarded comes out of the pool alone.
 @dev Nothing is pushed: every payout is a credit that its owner withdraws. The Treasury's share is counted over everything
      ever earned and credited by `_collect`, so that a certificate writes one slot of money.
 """
+from ..interfaces import IDAEntrance
 from ..shared import constants as C
 
 TREASURY_BPS: constant(uint256) = 1_000  # of earned fees; the pool gets the rest
@@ -15,7 +18,53 @@ LOW_HALF: constant(uint256) = 2**128 - 1
 
 funds: uint256  # held << 128 | earned so far
 collected: uint256  # of the Treasury's share, credited so far
+rewarded: uint256  # of the pool, credited so far
 credits: HashMap[address, uint256]
+
+
+@external
+def withdraw(to: address) -> uint256:
+    """
+    @notice Take what is credited to the caller: refunds, excess, rewards, the Treasury's share.
+    @param to Receives it.
+    @return Amount in wei.
+    """
+    amount: uint256 = self.credits[msg.sender]
+    assert amount > 0, "fee_ledger: nothing to withdraw"
+    assert to != empty(address), "fee_ledger: no receiver"
+
+    self.credits[msg.sender] = 0
+
+    raw_call(to, b"", value=amount)
+    log IDAEntrance.Withdrawn(account=msg.sender, to=to, amount=amount)
+    return amount
+
+
+@external
+@view
+def credit_of(account: address) -> uint256:
+    """
+    @notice Wei that an account can withdraw.
+    """
+    return self.credits[account]
+
+
+@external
+@view
+def held() -> uint256:
+    """
+    @notice Wei of blobs that are PAID.
+    """
+    return self.funds >> HALF
+
+
+@external
+@view
+def reward_pool() -> uint256:
+    """
+    @notice Wei earned by those who serve, not given out yet.
+    """
+    return self._pool()
 
 
 @internal
@@ -45,15 +94,11 @@ def _collect(treasury: address) -> uint256:
 
 
 @internal
-def _withdraw(account: address, to: address) -> uint256:
-    amount: uint256 = self.credits[account]
-    assert amount > 0, "fee_ledger: nothing to withdraw"
-    assert to != empty(address), "fee_ledger: no receiver"
+def _reward(to: address, amount: uint256):
+    assert amount <= self._pool(), "fee_ledger: pool too small"
 
-    self.credits[account] = 0
-
-    raw_call(to, b"", value=amount)
-    return amount
+    self.rewarded += amount
+    self.credits[to] += amount
 
 
 @internal
@@ -67,17 +112,11 @@ def _move(more_held: uint256, less_held: uint256, more_earned: uint256):
 
 @internal
 @view
-def _held() -> uint256:
-    return self.funds >> HALF
-
-
-@internal
-@view
 def _pool() -> uint256:
     """
     @dev The Treasury's share rounds down, the pool takes the remainder.
     """
-    return (self.funds & LOW_HALF) - self._share()
+    return (self.funds & LOW_HALF) - self._share() - self.rewarded
 
 
 @internal

@@ -14,6 +14,7 @@ from . import assignment
 
 MAX_SIGNERS: constant(uint256) = 1_024  # of one quorum; 1,023 members still make one quorum
 MAX_ABSENT: constant(uint256) = 170  # a third of 512; memory for more would cost every certificate
+WIDE_ABSENT: constant(uint256) = 1_022  # all signers of the largest quorum but one
 ABSENT_BYTES: constant(uint256) = 102  # index 2, first slot 2, end slot 2, x 48, y 48
 SEARCH_STEPS: constant(uint256) = 10  # 2^10 = MAX_SIGNERS
 SLOT_BITS: constant(uint256) = 16
@@ -94,9 +95,9 @@ def _key(quorum: uint256) -> Bytes[128]:
 
 @internal
 @view
-def _owner_of_slot(quorum: uint256, slot: uint256) -> uint256:
+def _index_of_slot(quorum: uint256, slot: uint256) -> uint256:
     """
-    @dev Binary search for the first range that ends behind `slot`.
+    @dev Binary search for the signer whose range holds `slot`.
     """
     low: uint256 = 0
     high: uint256 = self.counts[quorum]
@@ -109,7 +110,13 @@ def _owner_of_slot(quorum: uint256, slot: uint256) -> uint256:
             low = middle
         else:
             high = middle
-    return self.signers[quorum][low].packed >> SLOTS_BITS
+    return low
+
+
+@internal
+@view
+def _operator_at(quorum: uint256, index: uint256) -> uint256:
+    return self.signers[quorum][index].packed >> SLOTS_BITS
 
 
 @internal

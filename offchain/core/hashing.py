@@ -31,6 +31,7 @@ TAG_BLOB: Final = _tag("apogee.da.blob.v1")
 TAG_DA_SEED: Final = _tag("apogee.da.seed.v1")
 TAG_DA_ASSIGN: Final = _tag("apogee.da.assign.v1")
 TAG_DA_HEIR: Final = _tag("apogee.da.heir.v1")
+TAG_DA_SAMPLE: Final = _tag("apogee.da.sample.v1")
 TAG_SNAPSHOT: Final = _tag("apogee.stake.snapshot.v1")
 TAG_POSSESSION: Final = _tag("apogee.stake.possession.v1")
 TAG_BEACON: Final = _tag("apogee.beacon.message.v1")
@@ -43,6 +44,7 @@ TAGS: Final[dict[str, Digest]] = {
     "apogee.da.seed.v1": TAG_DA_SEED,
     "apogee.da.assign.v1": TAG_DA_ASSIGN,
     "apogee.da.heir.v1": TAG_DA_HEIR,
+    "apogee.da.sample.v1": TAG_DA_SAMPLE,
     "apogee.stake.snapshot.v1": TAG_SNAPSHOT,
     "apogee.stake.possession.v1": TAG_POSSESSION,
     "apogee.beacon.message.v1": TAG_BEACON,

@@ -13,8 +13,10 @@ from offchain.da.reverts import (
     CertificateLate,
     NothingToWithdraw,
     NotPaid,
+    NotVoidable,
     PaymentInvalid,
     PaymentsPaused,
+    PoolTooSmall,
     RefundEarly,
 )
 
@@ -40,7 +42,9 @@ class FeeLedger:
     is_paused: bool = False
     entries: dict[bytes, LedgerEntry] = field(default_factory=dict)
     credits: dict[bytes, int] = field(default_factory=dict)
+    earned: int = 0
     collected: int = 0
+    rewarded: int = 0
     deposited: int = 0
     withdrawn: int = 0
 
@@ -71,6 +75,7 @@ class FeeLedger:
         if now > entry.deadline:
             raise CertificateLate(deadline=entry.deadline, now=now)
         self.entries[blob_id] = replace(entry, state=BlobState.CONFIRMED)
+        self.earned += entry.fee
 
     def refund(self, blob_id: bytes, *, now: int) -> None:
         """Raises: NotPaid, RefundEarly."""
@@ -79,6 +84,22 @@ class FeeLedger:
             raise RefundEarly(deadline=entry.deadline, now=now)
         self.entries[blob_id] = replace(entry, state=BlobState.REFUNDED)
         self._credit(entry.payer, entry.fee)
+
+    def void(self, blob_id: bytes) -> None:
+        """What is held goes back, what was earned stays. Raises: NotVoidable."""
+        entry = self.entries.get(blob_id)
+        if entry is None or entry.state not in {BlobState.PAID, BlobState.CONFIRMED}:
+            raise NotVoidable(blob_id=blob_id.hex())
+        self.entries[blob_id] = replace(entry, state=BlobState.VOID)
+        if entry.state is BlobState.PAID:
+            self._credit(entry.payer, entry.fee)
+
+    def reward(self, account: bytes, amount: int) -> None:
+        """Out of the pool. Raises: PoolTooSmall."""
+        if amount > self.reward_pool:
+            raise PoolTooSmall(pool=self.reward_pool, amount=amount)
+        self.rewarded += amount
+        self._credit(account, amount)
 
     def collect(self) -> int:
         """Credit the Treasury's share of all that was earned so far."""
@@ -97,15 +118,12 @@ class FeeLedger:
 
     @property
     def held(self) -> int:
-        return self._sum(BlobState.PAID)
-
-    @property
-    def earned(self) -> int:
-        return self._sum(BlobState.CONFIRMED)
+        paid = (entry for entry in self.entries.values() if entry.state is BlobState.PAID)
+        return sum(entry.fee for entry in paid)
 
     @property
     def reward_pool(self) -> int:
-        return self.earned - share_bps(self.earned, TREASURY_BPS)
+        return self.earned - share_bps(self.earned, TREASURY_BPS) - self.rewarded
 
     @property
     def balance(self) -> int:
@@ -127,9 +145,6 @@ class FeeLedger:
         if entry is None or entry.state is not BlobState.PAID:
             raise NotPaid(blob_id=blob_id.hex())
         return entry
-
-    def _sum(self, state: BlobState) -> int:
-        return sum(entry.fee for entry in self.entries.values() if entry.state is state)
 
     def _credit(self, account: bytes, amount: int) -> None:
         if amount:

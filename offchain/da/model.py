@@ -9,7 +9,7 @@ Source: docs/protocol/da.md#life-of-a-blob.
   equivocation   36 words: blob id, seed, key 4, statement 7, signature 8, statement 7, signature 8
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -24,6 +24,8 @@ ADDRESS_BYTES: Final = 20
 COMMITMENT_BYTES: Final = 48
 ABSENT_BYTES: Final = 102
 MAX_ABSENT: Final = 170
+WIDE_ABSENT: Final = 1_022
+ABSENT_WORDS: Final = 4
 TREASURY_BPS: Final = 1_000
 DOMAIN_TYPE: Final = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -35,6 +37,7 @@ ATTESTATION_TYPE: Final = keccak(
 DISPERSAL_TYPE: Final = keccak(b"Dispersal(bytes32 blobId)")
 DOMAIN_NAME: Final = keccak(b"Apogee DA")
 DOMAIN_VERSION: Final = keccak(b"1")
+AbsentBits = tuple[int, ...]
 
 
 class TermsInvalid(InvalidInput):
@@ -149,6 +152,9 @@ class Certificate:
 
     def encoded_absent(self) -> bytes:
         return encode_absent(self.absent)
+
+    def absent_bits(self) -> "AbsentBits":
+        return absent_bits(signer.index for signer in self.absent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,9 +273,22 @@ def seal_of(key: PublicKey, first_slot: int, end_slot: int) -> Digest:
     return keccak(key.eip2537(), _slots(first_slot, end_slot))
 
 
-def certificate_hash(seed: bytes, absent: bytes) -> Digest:
+def absent_bits(indices: Iterable[int]) -> AbsentBits:
+    """Who of a quorum has not signed: four words of 256 bits, bit i for the signer at index i."""
+    packed = [0] * ABSENT_WORDS
+    for index in indices:
+        packed[index // 256] |= 1 << index % 256
+    return tuple(packed)
+
+
+def is_absent(bits: AbsentBits, index: int) -> bool:
+    """Whether the signer at `index` is marked."""
+    return bits[index // 256] >> index % 256 & 1 == 1
+
+
+def certificate_hash(seed: bytes, absent: AbsentBits) -> Digest:
     """What the record keeps of a certificate: the blob's seed and who was absent."""
-    return keccak(words(seed, keccak(absent)))
+    return keccak(words(seed, *absent))
 
 
 def encode_equivocation(case: Equivocation) -> bytes:

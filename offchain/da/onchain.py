@@ -11,7 +11,16 @@ from offchain.chain.contract import ContractClient
 from offchain.chain.model import BlockRef, TypedCall
 from offchain.core.units import BlockNumber, Wei
 from offchain.da import reverts
-from offchain.da.model import Blob, BlobState, Certificate, Record, Terms, Windows
+from offchain.da.model import (
+    MAX_ABSENT,
+    AbsentBits,
+    Blob,
+    BlobState,
+    Certificate,
+    Record,
+    Terms,
+    Windows,
+)
 from offchain.da.quorums import Page, Signer
 from offchain.da.refusals import BlobUnknown
 
@@ -80,6 +89,22 @@ class BlobConfirmed:
     seed: bytes
     slices: int
     operators: int
+    absent: AbsentBits
+
+
+@dataclass(frozen=True, slots=True)
+class BlobVoided:
+    """`fee` was given back to the payer; 0 when it had been earned."""
+
+    blob_id: bytes
+    payer: bytes
+    fee: Wei
+
+
+@dataclass(frozen=True, slots=True)
+class Rewarded:
+    to: bytes
+    amount: Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +159,12 @@ class DASignersClient(ContractClient):
 
     def owner_of_row(self, epoch: int, seed: bytes, row: int, *, at: BlockRef) -> int:
         return self._read(int, "owner_of_row", epoch, seed, row, at=at)
+
+    def signing_owner(
+        self, epoch: int, seed: bytes, row: int, absent: AbsentBits, *, at: BlockRef
+    ) -> int:
+        """The operator that answers for a row and has signed; 0 when it was absent."""
+        return self._read(int, "signing_owner", epoch, seed, row, list(absent), at=at)
 
     def is_member(self, operator_id: int, *, at: BlockRef) -> bool:
         return self._read(bool, "is_member", operator_id, at=at)
@@ -239,9 +270,19 @@ class DAEntranceClient(ContractClient):
         """`authorisation` is empty when the payer belongs to the disperser's operator."""
         return self._build("pay", blob, commitment, authorisation, value_wei=value_wei)
 
+    def challenges(self, *, at: BlockRef) -> bytes:
+        """Who may void blobs; the zero address until wired."""
+        return self._read(bytes, "challenges", at=at)
+
+    def sampling(self, *, at: BlockRef) -> bytes:
+        """Who may pay out of the pool; the zero address until wired."""
+        return self._read(bytes, "sampling", at=at)
+
     def confirm(self, blob: Blob, certificate: Certificate) -> TypedCall:
+        """Any number of absent signers: a long list takes `confirm_wide`."""
+        name = "confirm" if len(certificate.absent) <= MAX_ABSENT else "confirm_wide"
         return self._build(
-            "confirm", blob, certificate.encoded_absent(), certificate.signature.eip2537()
+            name, blob, certificate.encoded_absent(), certificate.signature.eip2537()
         )
 
     def confirm_many(self, confirmations: Sequence[tuple[Blob, Certificate]]) -> TypedCall:
@@ -262,6 +303,10 @@ class DAEntranceClient(ContractClient):
 
     def withdraw(self, to: bytes) -> TypedCall:
         return self._build("withdraw", to)
+
+    def wire(self, challenges: bytes, sampling: bytes) -> TypedCall:
+        """By governance, once."""
+        return self._build("wire", challenges, sampling)
 
     def set_terms(self, terms: Terms) -> TypedCall:
         return self._build("set_terms", terms)

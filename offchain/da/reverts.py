@@ -25,6 +25,25 @@ class NotPaid(Conflict):
     next_step = "Read the blob's record; only a PAID blob is confirmed or refunded."
 
 
+class NotVoidable(Conflict):
+    """Only a PAID or CONFIRMED blob is voided, once."""
+
+    code = "da.blob.not_voidable"
+    next_step = "Read the blob's record; REFUNDED and VOID are final."
+
+
+class NotWired(Rejected):
+    """Only one contract may do this, and it was named once."""
+
+    code = "da.wiring.refused"
+
+
+class PoolTooSmall(Conflict):
+    """The pool holds less than the reward."""
+
+    code = "da.pool.too_small"
+
+
 class CertificateLate(Conflict):
     """The confirmation window is over."""
 
@@ -134,6 +153,79 @@ class EquivocationUnproven(Rejected):
     next_step = "Send two attestations of one blob and seed with both signatures of one key."
 
 
+class ChallengeRefused(Rejected):
+    """Nobody answers for this leaf: not confirmed, expired, no such place, owner absent."""
+
+    code = "da.challenge.refused"
+    next_step = "Challenge a row of a confirmed blob whose owner signed, with the blob's own seed."
+
+
+class ChallengeTaken(Conflict):
+    """The leaf is challenged already, its row was punished, or too many wait for this signer."""
+
+    code = "da.challenge.taken"
+    next_step = "Read the open challenge and wait for its end, or choose another leaf."
+
+
+class BondTooLow(Rejected):
+    """The bond does not cover the answer at this block's base fee."""
+
+    code = "da.challenge.bond_too_low"
+    next_step = "Read `bond` and send some more: what exceeds it is credited back."
+
+
+class NoOpenChallenge(Conflict):
+    """No such challenge is open: never opened, answered, closed or reclaimed."""
+
+    code = "da.challenge.not_open"
+
+
+class AnswerLate(Conflict):
+    """The answer window is over."""
+
+    code = "da.challenge.answer_late"
+
+
+class ChallengeEarly(Conflict):
+    """An answer, or the court, may still come."""
+
+    code = "da.challenge.too_early"
+    next_step = "Wait until the challenge's deadline has passed."
+
+
+class PathInvalid(Rejected):
+    """The leaf or row does not lie there under the blob's root."""
+
+    code = "da.challenge.path_invalid"
+    next_step = "Send the frame of that leaf, or the row with its ten siblings and coset roots."
+
+
+class EncodingSound(Rejected):
+    """The row or leaf shown is what an honest encoding has there."""
+
+    code = "da.fraud.encoding_sound"
+
+
+class ProofInvalid(Rejected):
+    """The opening does not show what the blob's commitment is at the row's point."""
+
+    code = "da.fraud.proof_invalid"
+    next_step = "Open the blob's own commitment at z_i; send C, the value and the proof."
+
+
+class NotAnnounced(Conflict):
+    """The proof was not announced by its sender in an earlier block."""
+
+    code = "da.fraud.not_announced"
+    next_step = "Send `commit`, wait for the next block, then send the proof from the same account."
+
+
+class NothingToConvict(Conflict):
+    """The blob is void and this row has no signer left to punish."""
+
+    code = "da.fraud.nothing_to_convict"
+
+
 SIGNERS: Final[Mapping[str, type[ApogeeError]]] = {
     "membership: already a member": MembershipConflict,
     "membership: not a member": MembershipConflict,
@@ -165,6 +257,12 @@ ENTRANCE: Final[Mapping[str, type[ApogeeError]]] = {
     **SIGNERS,
     "blob_records: already paid": AlreadyPaid,
     "blob_records: not paid": NotPaid,
+    "blob_records: not voidable": NotVoidable,
+    "da_entrance: not the challenges": NotWired,
+    "da_entrance: not the sampling": NotWired,
+    "da_entrance: wired already": NotWired,
+    "da_entrance: no contract": NotWired,
+    "fee_ledger: pool too small": PoolTooSmall,
     "da_entrance: too late": CertificateLate,
     "da_entrance: too early": RefundEarly,
     "da_entrance: no block hash": SeedNotReady,
@@ -192,10 +290,56 @@ ENTRANCE: Final[Mapping[str, type[ApogeeError]]] = {
     "blob_terms: unbonding too short": TermsInvalid,
     "blob_terms: evidence window too short": TermsInvalid,
 }
+ROW_PATHS: Final[Mapping[str, type[ApogeeError]]] = {
+    "row_path: wrong length": PathInvalid,
+    "row_path: no such place": PathInvalid,
+    "row_path: not under the root": PathInvalid,
+    "row_tree: wrong length": PathInvalid,
+}
 CHALLENGES: Final[Mapping[str, type[ApogeeError]]] = {
+    **ROW_PATHS,
     "da_challenges: unknown offence": EquivocationUnproven,
     "da_challenges: nobody's key": EquivocationUnproven,
+    "da_challenges: never paid": EquivocationUnproven,
     "equivocation: wrong length": EquivocationUnproven,
     "equivocation: same digest": EquivocationUnproven,
+    "equivocation: same receipt": EquivocationUnproven,
     "equivocation: wrong signature": EquivocationUnproven,
+    "ecdsa: invalid signature": EquivocationUnproven,
+    "ecdsa: invalid signature `s` value": EquivocationUnproven,
+    "da_challenges: not confirmed": ChallengeRefused,
+    "da_challenges: expired": ChallengeRefused,
+    "da_challenges: wrong certificate": ChallengeRefused,
+    "da_challenges: no such leaf": ChallengeRefused,
+    "da_challenges: owner was absent": ChallengeRefused,
+    "da_signers: no such row": ChallengeRefused,
+    "da_challenges: punished already": ChallengeTaken,
+    "challenge_book: open already": ChallengeTaken,
+    "challenge_book: too many open": ChallengeTaken,
+    "da_challenges: bond too low": BondTooLow,
+    "challenge_book: not open": NoOpenChallenge,
+    "da_challenges: too late": AnswerLate,
+    "da_challenges: answer may come": ChallengeEarly,
+    "da_challenges: court may judge": ChallengeEarly,
+    "bond_ledger: nothing to withdraw": NothingToWithdraw,
+    "bond_ledger: no receiver": NothingToWithdraw,
+    "bond_ledger: receiver refused": NothingToWithdraw,
+}
+FRAUD_PROOFS: Final[Mapping[str, type[ApogeeError]]] = {
+    **ROW_PATHS,
+    "da_fraud_proofs: unknown offence": EquivocationUnproven,
+    "da_fraud_proofs: row is sound": EncodingSound,
+    "da_fraud_proofs: leaf is sound": EncodingSound,
+    "da_fraud_proofs: no opening": ProofInvalid,
+    "da_fraud_proofs: other commitment": ProofInvalid,
+    "da_fraud_proofs: wrong opening": ProofInvalid,
+    "da_fraud_proofs: wrong certificate": ProofInvalid,
+    "da_signers: no such row": ProofInvalid,
+    "da_fraud_proofs: committed already": NotAnnounced,
+    "da_fraud_proofs: not announced": NotAnnounced,
+    "da_fraud_proofs: void already": NothingToConvict,
+    "blob_records: not voidable": NothingToConvict,
+    "court: punished already": NothingToConvict,
+    "court: evidence too late": NothingToConvict,
+    "court: nothing at stake": NothingToConvict,
 }

@@ -202,7 +202,8 @@ def test_entrance__one_blob__goes_from_payment_to_certificate(stage: Stage) -> N
     confirmed = stage.entrance.record(identifier, at=stage.head)
     assert (event.blob_id, event.operators) == (identifier, 3)
     assert confirmed.state is BlobState.CONFIRMED
-    assert confirmed.certificate_hash == certificate_hash(event.seed, certificate.encoded_absent())
+    assert confirmed.certificate_hash == certificate_hash(event.seed, event.absent)
+    assert event.absent == certificate.absent_bits()
     assert stage.entrance.is_available(identifier, at=stage.head)
     assert stage.entrance.reward_pool(at=stage.head) > 0
     with pytest.raises(NotPaid):

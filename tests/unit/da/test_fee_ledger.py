@@ -11,8 +11,10 @@ from offchain.da.reverts import (
     CertificateLate,
     NothingToWithdraw,
     NotPaid,
+    NotVoidable,
     PaymentInvalid,
     PaymentsPaused,
+    PoolTooSmall,
     RefundEarly,
 )
 
@@ -49,6 +51,35 @@ def test_inv_da_13__deadline__separates_certificate_from_refund() -> None:
         with pytest.raises(NotPaid):
             ledger.refund(name, now=10**9)
     assert ledger.entries[b"two"].state is BlobState.REFUNDED
+
+
+def test_void__paid_or_confirmed__gives_back_only_what_is_held() -> None:
+    ledger = a_ledger()
+    fee = pay(ledger, b"held")
+    pay(ledger, b"earned")
+    ledger.confirm(b"earned", now=1)
+    ledger.void(b"held")
+    ledger.void(b"earned")
+
+    assert (ledger.credits, ledger.held, ledger.earned) == ({PAYER: fee}, 0, fee)
+    assert ledger.owed == ledger.balance
+    for name in (b"held", b"earned", b"never"):
+        with pytest.raises(NotVoidable):
+            ledger.void(name)
+
+
+def test_inv_da_21__reward__never_exceeds_the_pool() -> None:
+    ledger = a_ledger()
+    fee = pay(ledger, b"one")
+    with pytest.raises(PoolTooSmall):
+        ledger.reward(b"s" * 20, 1)
+    ledger.confirm(b"one", now=1)
+    ledger.reward(b"s" * 20, fee - fee // 10)
+
+    assert ledger.reward_pool == 0
+    assert ledger.owed == ledger.balance
+    with pytest.raises(PoolTooSmall):
+        ledger.reward(b"s" * 20, 1)
 
 
 def test_inv_da_12__one_id__is_paid_once_and_in_full() -> None:

@@ -87,7 +87,7 @@ def test_confirm__everybody_signed__earns_the_fee(poll: Poll) -> None:
     record = site.record(poll.identifier)
     assert record.state is BlobState.CONFIRMED
     assert (record.operators, record.fee) == (5, 0)
-    assert record.certificate_hash == certificate_hash(poll.ballot.attestation.seed, b"")
+    assert record.certificate_hash == certificate_hash(poll.ballot.attestation.seed, (0, 0, 0, 0))
     assert (site.entrance.held(), site.entrance.reward_pool()) == (0, fee - fee // 10)
     assert site.entrance.is_available(poll.identifier)
     assert (event.seed, event.slices, event.operators) == (poll.ballot.attestation.seed, 3_072, 5)
@@ -100,10 +100,11 @@ def test_confirm__some_absent__counts_those_who_signed(poll: Poll) -> None:
 
     confirm(site, poll.ballot.blob, certificate)
 
+    assert [1 << absent, 0, 0, 0] == event_of(site, "BlobConfirmed").absent
     record = site.record(poll.identifier)
     assert record.operators == 4
     assert record.certificate_hash == certificate_hash(
-        poll.ballot.attestation.seed, certificate.encoded_absent()
+        poll.ballot.attestation.seed, certificate.absent_bits()
     )
 
 

@@ -9,6 +9,7 @@ PROBE = """
 from contracts.da import fee_ledger
 
 initializes: fee_ledger
+exports: (fee_ledger.held, fee_ledger.reward_pool, fee_ledger.credit_of)
 
 
 @external
@@ -21,16 +22,9 @@ def earn(fee: uint256):
     fee_ledger._earn(fee)
 
 
-@view
 @external
-def held() -> uint256:
-    return fee_ledger._held()
-
-
-@view
-@external
-def pool() -> uint256:
-    return fee_ledger._pool()
+def reward(to: address, amount: uint256):
+    fee_ledger._reward(to, amount)
 """
 MOST = 2**128 - 1
 
@@ -55,10 +49,27 @@ def test_earn__more_than_its_half_of_a_slot__is_refused(probe: VyperContract) ->
 
     with boa.reverts("fee_ledger: too much"):
         probe.earn(1)
-    assert (probe.held(), probe.pool()) == (1, MOST - MOST // 10)
+    assert (probe.held(), probe.reward_pool()) == (1, MOST - MOST // 10)
 
 
 def test_earn__what_was_never_held__is_refused(probe: VyperContract) -> None:
     with boa.reverts():
         probe.earn(1)
-    assert (probe.held(), probe.pool()) == (0, 0)
+    assert (probe.held(), probe.reward_pool()) == (0, 0)
+
+
+def test_inv_da_21__reward__comes_out_of_the_pool_and_never_exceeds_it(
+    probe: VyperContract,
+) -> None:
+    server = boa.env.generate_address("server")
+    probe.hold(1_000)
+    with boa.reverts("fee_ledger: pool too small"):
+        probe.reward(server, 1)
+    probe.earn(1_000)
+    probe.reward(server, 600)
+
+    with boa.reverts("fee_ledger: pool too small"):
+        probe.reward(server, 301)
+    assert (probe.reward_pool(), probe.credit_of(server)) == (300, 600)
+    probe.reward(server, 300)
+    assert (probe.reward_pool(), probe.credit_of(server)) == (0, 900)

@@ -58,7 +58,7 @@ def fill(ends: DynArray[uint256, 1024]):
 @view
 @external
 def owner(slot: uint256) -> uint256:
-    return quorum_table._owner_of_slot(7, slot)
+    return quorum_table._operator_at(7, quorum_table._index_of_slot(7, slot))
 
 
 @external

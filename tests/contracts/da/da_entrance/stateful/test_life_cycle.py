@@ -52,6 +52,7 @@ class LifeOfBlobs(RuleBasedStateMachine):
         self.anchor = boa.env.anchor()
         self.anchor.__enter__()
         draw(site)
+        site.entrance.wire(site.challenges.address, site.signers.address, sender=site.governance)
         self.model = FeeLedger(TERMS, WINDOWS, raw(site.treasury))
         self.blobs: list[Blob] = []
         self.ballots: dict[bytes, Ballot] = {}
@@ -162,11 +163,33 @@ class LifeOfBlobs(RuleBasedStateMachine):
         self.model.refund(identifier, now=boa.env.timestamp)
         self.site.entrance.refund(blob_tuple(overdue))
 
+    @precondition(lambda self: self.blobs)
+    @rule(data=st.data())
+    def void(self, data: st.DataObject) -> None:
+        blob = data.draw(st.sampled_from(self.blobs))
+        self.agree(
+            lambda: self.model.void(self.site.blob_id(blob)),
+            lambda: self.site.entrance.void(blob_tuple(blob), sender=self.site.challenges.address),
+        )
+
+    @rule(
+        who=st.integers(0, 4),
+        amount=st.sampled_from([0, 1, 10**12, 10**17]),
+        all_of_it=st.booleans(),
+    )
+    def reward(self, who: int, amount: int, all_of_it: bool) -> None:
+        server = self.site.operators[who].owner
+        wei = self.model.reward_pool if all_of_it else amount
+        self.agree(
+            lambda: self.model.reward(raw(server), wei),
+            lambda: self.site.entrance.reward(server, wei, sender=self.site.signers.address),
+        )
+
     @rule()
     def collect(self) -> None:
         assert self.model.collect() == self.site.entrance.collect()
 
-    @rule(who=st.integers(0, 4))
+    @rule(who=st.integers(0, 5))
     def withdraw(self, who: int) -> None:
         accounts = [*(operator.owner for operator in self.site.operators), self.site.treasury]
         account = accounts[who]
@@ -217,6 +240,10 @@ class LifeOfBlobs(RuleBasedStateMachine):
         entrance = self.site.entrance
         assert self.model.owed == self.model.balance == boa.env.get_balance(entrance.address)
         assert self.model.held == entrance.held()
+        assert (
+            self.model.rewarded + self.model.reward_pool + self.model.earned // 10
+            == self.model.earned
+        )
         assert self.model.reward_pool == entrance.reward_pool()
         accounts = [*(operator.owner for operator in self.site.operators), self.site.treasury]
         for account in accounts:
