@@ -19,7 +19,9 @@ interpreter locked, are spared. ecrecover (0x01) needs no replacement: eth-keys 
 A failure of 0x0a..0x11 burns all gas of the call; a failure of 0x100 answers with no bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -55,6 +57,7 @@ Precompile = Callable[[Any], Any]
 P256_GAS: Final = 6_900
 PAIRING_GAS: Final = 37_700
 PAIRING_PER_PAIR_GAS: Final = 32_600
+SCALAR_BYTES: Final = 32
 _PAD: Final = bytes(16)
 _KZG_OUTPUT: Final = FIELD_ELEMENTS_PER_BLOB.to_bytes(32, "big") + BLS_MODULUS.to_bytes(32, "big")
 _ONE: Final = (1).to_bytes(32, "big")
@@ -67,6 +70,48 @@ _TAU_G2: Final = G2Point.from_compressed_bytes(
         "2914e5870cb452d2afaaab24f3499f72185cbfee53492714734429b7b38608e2"
         "3926c911cceceac9a36851477ba4c60b087041de621000edc98edada20c1def2"
     )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What adding and multi-scalar multiplication must know of a group; size in bytes."""
+
+    name: str
+    size: int
+    add_gas: int
+    multiply_gas: int
+    discounts: Sequence[int]
+    last_discount: int
+    point: Callable[[bytes], Any]  # of the curve
+    member: Callable[[bytes], Any]  # of the subgroup
+    encode: Callable[[Any], bytes]
+    multiexp: Callable[[Any, Any], Any]
+
+
+_G1: Final = _Group(
+    name="G1",
+    size=128,
+    add_gas=BLS12_G1_ADD_GAS,
+    multiply_gas=BLS12_G1_MSM_GAS,
+    discounts=G1_MSM_DISCOUNTS,
+    last_discount=G1_MSM_MAX_DISCOUNT,
+    point=G1Point.from_xy_bytes_unchecked_be,
+    member=G1Point.from_xy_bytes_be,
+    encode=encode_g1,
+    multiexp=G1Point.multiexp_unchecked,
+)
+_G2: Final = _Group(
+    name="G2",
+    size=256,
+    add_gas=BLS12_G2_ADD_GAS,
+    multiply_gas=BLS12_G2_MSM_GAS,
+    discounts=G2_MSM_DISCOUNTS,
+    last_discount=G2_MSM_MAX_DISCOUNT,
+    point=G2Point.from_xy_bytes_unchecked_be,
+    member=G2Point.from_xy_bytes_be,
+    encode=encode_g2,
+    multiexp=G2Point.multiexp_unchecked,
 )
 
 
@@ -100,43 +145,25 @@ def _point_evaluation(computation: Any) -> Any:
     return computation
 
 
-def _g1_add(computation: Any) -> Any:
-    data = _sized(computation, 256)
-    computation.consume_gas(BLS12_G1_ADD_GAS, reason="G1 add")
-    computation.output = encode_g1(_g1(data[:128]) + _g1(data[128:]))
+def _add(group: _Group, computation: Any) -> Any:
+    data = _sized(computation, 2 * group.size)
+    computation.consume_gas(group.add_gas, reason=f"{group.name} add")
+    left, right = data[: group.size], data[group.size :]
+    computation.output = group.encode(_read(group.point, left) + _read(group.point, right))
     return computation
 
 
-def _g1_multi_scalar(computation: Any) -> Any:
-    data, count = _repeated(computation, 160)
-    discount = G1_MSM_DISCOUNTS[count - 1] if count <= 128 else G1_MSM_MAX_DISCOUNT
-    computation.consume_gas(
-        count * BLS12_G1_MSM_GAS * discount // MSM_MULTIPLIER, reason="G1 multi-scalar"
-    )
-    starts = range(0, len(data), 160)
-    points = [_g1_in_subgroup(data[start : start + 128]) for start in starts]
-    scalars = [Scalar.from_be_bytes_mod_order(data[start + 128 : start + 160]) for start in starts]
-    computation.output = encode_g1(G1Point.multiexp_unchecked(points, scalars))
-    return computation
-
-
-def _g2_add(computation: Any) -> Any:
-    data = _sized(computation, 512)
-    computation.consume_gas(BLS12_G2_ADD_GAS, reason="G2 add")
-    computation.output = encode_g2(_g2(data[:256]) + _g2(data[256:]))
-    return computation
-
-
-def _g2_multi_scalar(computation: Any) -> Any:
-    data, count = _repeated(computation, 288)
-    discount = G2_MSM_DISCOUNTS[count - 1] if count <= 128 else G2_MSM_MAX_DISCOUNT
-    computation.consume_gas(
-        count * BLS12_G2_MSM_GAS * discount // MSM_MULTIPLIER, reason="G2 multi-scalar"
-    )
-    starts = range(0, len(data), 288)
-    points = [_g2_in_subgroup(data[start : start + 256]) for start in starts]
-    scalars = [Scalar.from_be_bytes_mod_order(data[start + 256 : start + 288]) for start in starts]
-    computation.output = encode_g2(G2Point.multiexp_unchecked(points, scalars))
+def _multi_scalar(group: _Group, computation: Any) -> Any:
+    stride = group.size + SCALAR_BYTES
+    data, count = _repeated(computation, stride)
+    is_listed = count <= len(group.discounts)
+    discount = group.discounts[count - 1] if is_listed else group.last_discount
+    gas = count * group.multiply_gas * discount // MSM_MULTIPLIER
+    computation.consume_gas(gas, reason=f"{group.name} multi-scalar")
+    pairs = [data[start : start + stride] for start in range(0, len(data), stride)]
+    points = [_read(group.member, pair[: group.size]) for pair in pairs]
+    scalars = [Scalar.from_be_bytes_mod_order(pair[group.size :]) for pair in pairs]
+    computation.output = group.encode(group.multiexp(points, scalars))
     return computation
 
 
@@ -144,8 +171,8 @@ def _pairing(computation: Any) -> Any:
     data, count = _repeated(computation, 384)
     computation.consume_gas(PAIRING_PER_PAIR_GAS * count + PAIRING_GAS, reason="pairing")
     starts = range(0, len(data), 384)
-    left = [_g1_in_subgroup(data[start : start + 128]) for start in starts]
-    right = [_g2_in_subgroup(data[start + 128 : start + 384]) for start in starts]
+    left = [_read(_G1.member, data[start : start + 128]) for start in starts]
+    right = [_read(_G2.member, data[start + 128 : start + 384]) for start in starts]
     computation.output = _ONE if GT.pairing_check(left, right) else bytes(32)
     return computation
 
@@ -214,22 +241,6 @@ def _repeated(computation: Any, stride: int) -> tuple[bytes, int]:
     return data, len(data) // stride
 
 
-def _g1(raw: bytes) -> Any:
-    return _read(G1Point.from_xy_bytes_unchecked_be, raw)
-
-
-def _g1_in_subgroup(raw: bytes) -> Any:
-    return _read(G1Point.from_xy_bytes_be, raw)
-
-
-def _g2(raw: bytes) -> Any:
-    return _read(G2Point.from_xy_bytes_unchecked_be, raw)
-
-
-def _g2_in_subgroup(raw: bytes) -> Any:
-    return _read(G2Point.from_xy_bytes_be, raw)
-
-
 def _read(parse: Callable[[bytes], Any], raw: bytes) -> Any:
     """Strip the 16 zero bytes before each field element and parse what is left."""
     elements = []
@@ -249,10 +260,10 @@ def _address(number: int) -> bytes:
 
 NATIVE_PRECOMPILES: Final[dict[bytes, Precompile]] = {
     _address(0x0A): _point_evaluation,
-    _address(0x0B): _g1_add,
-    _address(0x0C): _g1_multi_scalar,
-    _address(0x0D): _g2_add,
-    _address(0x0E): _g2_multi_scalar,
+    _address(0x0B): partial(_add, _G1),
+    _address(0x0C): partial(_multi_scalar, _G1),
+    _address(0x0D): partial(_add, _G2),
+    _address(0x0E): partial(_multi_scalar, _G2),
     _address(0x0F): _pairing,
     _address(0x10): _map_fp_to_g1,
     _address(0x11): _map_fp2_to_g2,
