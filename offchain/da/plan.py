@@ -1,16 +1,21 @@
 """Which batch of rows is asked next, of whom: data rows first, spread over the nodes, liars last.
 
 A row that failed is asked for again after everybody else's, at most `tries` times. Pure: it is told
-what ended and answers what to do. Source: docs/protocol/da.md#reading.
+what ended and answers what to do. A node's first batch is a small one, alone: whoever lies is found
+out for an eighth of a batch, and only who answered truly is asked for more at once.
+Source: docs/protocol/da.md#reading.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from offchain.core.layout import K
 from offchain.da.blame import BlameBook
 from offchain.da.duties import Duties, Duty
 from offchain.da.serve import MAX_ROWS_PER_REQUEST
+
+PROBE_DIVISOR: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,16 @@ class Plan:
         self._rules = rules
         self._in_flight: dict[int, int] = {}
         self._tries: dict[int, int] = {}
+        self._proven: set[int] = set()
         fair = -(-K // max(1, len(duties.members)))
         self._size = min(MAX_ROWS_PER_REQUEST, max(1, rules.batch_bytes // row_bytes), fair)
+        self._probe_size = max(1, self._size // PROBE_DIVISOR)
         self._open: list[Batch] = []
         for duty in duties.members:
             ordered = sorted(duty.rows)
-            for group in ([r for r in ordered if r < K], [r for r in ordered if r >= K]):
+            probe, rest = ordered[: self._probe_size], ordered[self._probe_size :]
+            data, parity = [r for r in rest if r < K], [r for r in rest if r >= K]
+            for group in (probe, data, parity):
                 self._open += _cut(duty, group, self._size)
 
     def next(self, late: frozenset[int] = frozenset()) -> Batch | None:
@@ -82,6 +91,8 @@ class Plan:
     def done(self, batch: Batch, missing: Sequence[int]) -> None:
         """A request ended; rows that did not come are asked for again, last."""
         self._in_flight[batch.duty.operator] -= 1
+        if not missing:
+            self._proven.add(batch.duty.operator)
         again = []
         for row in missing:
             self._tries[row] = self._tries.get(row, 0) + 1
@@ -96,7 +107,8 @@ class Plan:
         self._open.append(batch)
 
     def _has_room(self, operator: int, late: frozenset[int]) -> bool:
-        return operator not in late and self._in_flight.get(operator, 0) < self._rules.per_node
+        places = self._rules.per_node if operator in self._proven else 1
+        return operator not in late and self._in_flight.get(operator, 0) < places
 
     def _is_honest_work_left(self) -> bool:
         liars = self._book.liars
