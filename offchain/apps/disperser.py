@@ -1,8 +1,10 @@
 """A disperser of a home, ready to publish: its key, journal, outbox, and connections to nodes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from offchain.apps.home import Home
@@ -35,11 +37,18 @@ class Publisher:
 
 @asynccontextmanager
 async def open_publisher(
-    network: Network, home: Home, engine: ErasureEngine, *, watch: Watcher, threads: int
+    network: Network,
+    home: Home,
+    engine: ErasureEngine,
+    *,
+    watch: Watcher,
+    threads: int,
+    lock_seconds: float = 0,
 ) -> AsyncIterator[Publisher]:
     """The home's one disperser. Raises: OutboxBusy while another process publishes."""
     account = Keystore(home.keys).account(ROLE)
-    with open_sender(network, home, ROLE, account) as sender:
+    opening = partial(open_sender, network, home, ROLE, account, lock_seconds=lock_seconds)
+    with await asyncio.to_thread(opening) as sender:
         async with HttpNodeClient() as client:
             journal = DiskDispersals(LocalDisk(), home.disperser / "dispersals")
             journal.open()

@@ -6,7 +6,8 @@
   logs/<process>.log    what each process printed
   devnet/               chain state          deployments/  addresses
   keys/                 operators' keys      nodes/<n>/    rows of one da-node
-  disperser/            journal and outbox   jobs/         queues of the embedded broker
+  disperser/            journal, uploads     jobs/         queues of the embedded broker
+  gateway/              answers kept         connection.json  where programs find all this
 
 Source: docs/how-to/run-apogee-locally.md.
 """
@@ -21,6 +22,7 @@ from offchain.core.errors import Unavailable
 LOOPBACK = "127.0.0.1"
 MANIFEST_VERSION = 1
 NETWORK = "devnet"
+GATEWAY = "gateway"
 
 
 class NoFreePort(Unavailable):
@@ -67,6 +69,18 @@ class Home:
     @property
     def disperser(self) -> Path:
         return self.root / "disperser"
+
+    @property
+    def uploads(self) -> Path:
+        return self.disperser / "uploads"
+
+    @property
+    def gateway(self) -> Path:
+        return self.root / "gateway"
+
+    @property
+    def connection(self) -> Path:
+        return self.root / "connection.json"
 
     def node(self, index: int) -> Path:
         return self.root / "nodes" / str(index)
@@ -132,7 +146,7 @@ def project_tools() -> Path:
 
 def process_names(nodes: int) -> list[str]:
     """Every process of a home that has an HTTP face."""
-    return ["devnet", *(node_name(index) for index in range(nodes))]
+    return ["devnet", *(node_name(index) for index in range(nodes)), GATEWAY]
 
 
 def node_name(index: int) -> str:

@@ -78,13 +78,22 @@ def connect(rpc_url: str, file: Path) -> Network:
     )
 
 
-def open_sender(network: Network, home: Home, role: str, account: AccountKey) -> TransactionSender:
-    """The one sender of an account of this home; its outbox survives a kill. Raises: OutboxBusy."""
+def open_sender(
+    network: Network, home: Home, role: str, account: AccountKey, *, lock_seconds: float = 0
+) -> TransactionSender:
+    """The one sender of an account of this home; its outbox survives a kill.
+
+    Raises: OutboxBusy when another process still has it after `lock_seconds`.
+    """
     folder = home.root / "outbox"
     folder.mkdir(parents=True, exist_ok=True)
     signer = LocalSigner.from_secret(account.secret)
     return TransactionSender.open(
-        network.node, signer, folder / f"{role}.sqlite", policy=DEVNET_POLICY
+        network.node,
+        signer,
+        folder / f"{role}.sqlite",
+        policy=DEVNET_POLICY,
+        lock_seconds=lock_seconds,
     )
 
 

@@ -96,10 +96,22 @@ class DaNodeSettings(ChainSettings):
     node_port: Port | None = None  # read from the home when not given
 
 
+class GatewaySettings(ChainSettings):
+    """`apogee gateway`: the HTTP face of this home's disperser and of a reader."""
+
+    gateway_port: Port | None = None  # read from the home when not given
+    gateway_threads: Annotated[int, Field(ge=1, le=64)] = 2  # for encoding and decoding
+    item_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0  # a shared matrix fills so long
+    open_blobs: Annotated[int, Field(ge=1, le=1_024)] = 64  # between answer and certificate
+
+
+BrokerUrl = Annotated[str, Field(pattern=r"^(redis|rediss|amqp|amqps)://[^\s]+$", max_length=2_000)]
+
+
 class WorkerSettings(ChainSettings):
     """`apogee worker`: Celery jobs and the loop that finds lost ones."""
 
-    broker_url: str | None = None  # redis:// or amqp://; None is the embedded broker
+    broker_url: BrokerUrl | None = None  # redis:// or amqp://; None is the embedded broker
     worker_pool: Literal["solo", "prefork"] = "solo"  # solo is one process; prefork uses more cores
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 1
     reconcile_seconds: Annotated[float, Field(gt=0, le=3_600)] = 2.0  # between looks at the chain

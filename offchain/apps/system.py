@@ -15,6 +15,7 @@ from offchain.apps.deploy import deploy_contracts
 from offchain.apps.devnet import resolve_backend
 from offchain.apps.devnet_time import enter_epoch, first_open_epoch, travel_to
 from offchain.apps.home import (
+    GATEWAY,
     NETWORK,
     Home,
     Manifest,
@@ -163,6 +164,10 @@ class System:
         self._start("worker", own_command("worker", "--home", str(self.home.root)))
         self.supervisor.wait_healthy(["worker"], self._stop)
 
+    def start_gateway(self) -> None:
+        self._start(GATEWAY, own_command(GATEWAY, "--home", str(self.home.root)))
+        self.supervisor.wait_healthy([GATEWAY], self._stop)
+
     def _start(self, name: str, argv: tuple[str, ...]) -> None:
         spec = ProcessSpec(
             name=name,
@@ -176,10 +181,18 @@ class System:
 
     def _load_or_make_manifest(self) -> Manifest:
         if self.home.manifest.exists():
-            return Manifest.load(self.home)
+            return self._with_gateway(Manifest.load(self.home))
         nodes = self.settings.nodes
         manifest = Manifest(
             DEVNET_CHAIN_ID, self.settings.backend, nodes, choose_ports(process_names(nodes))
         )
+        manifest.save(self.home)
+        return manifest
+
+    def _with_gateway(self, manifest: Manifest) -> Manifest:
+        """A home from before there was a gateway gets a port for it."""
+        if GATEWAY in manifest.ports:
+            return manifest
+        manifest = replace(manifest, ports={**manifest.ports, **choose_ports([GATEWAY])})
         manifest.save(self.home)
         return manifest

@@ -29,7 +29,7 @@ from offchain.apps.supervisor import (
 )
 from offchain.apps.system import System
 
-PARTS: Final = ("devnet", "contracts", "da-node", "worker")
+PARTS: Final = ("devnet", "contracts", "da-node", "worker", "gateway")
 DETACH_SECONDS: Final = 300.0
 
 
@@ -134,6 +134,8 @@ def _start(system: System, parts: tuple[str, ...], stop: threading.Event) -> Non
         steps += [("da-node", lambda: say(f"table of epoch {system.open_table()} is open"))]
     if "worker" in parts:
         steps += [("worker", system.start_worker)]
+    if "gateway" in parts:
+        steps += [("gateway", system.start_gateway)]
     for name, step in steps:
         if name in parts and not stop.is_set():
             step()

@@ -20,7 +20,7 @@ from offchain.da.split import FileReference
 from tests.support.apogee_command import run_apogee, start_apogee
 from tests.support.waiting import wait_until
 
-PROCESSES = ["da-node-0", "da-node-1", "devnet", "worker"]
+PROCESSES = ["da-node-0", "da-node-1", "devnet", "gateway", "worker"]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""devnet, da-node, worker: each process alone, as `apogee up` starts them."""
+"""devnet, da-node, worker, gateway: each process alone, as `apogee up` starts them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("devnet")(devnet)
     app.command("da-node")(da_node)
     app.command("worker")(worker)
+    app.command("gateway")(gateway)
 
 
 def devnet(
@@ -72,4 +73,23 @@ def worker(
         worker_concurrency=concurrency,
         rpc_url=rpc_url,
         deployments=deployments,
+    )
+
+
+def gateway(
+    home: HomeFolder = None,
+    port: Annotated[int | None, typer.Option(help="TCP port on 127.0.0.1.")] = None,
+    rpc_url: RpcUrl = None,
+    deployments: Deployments = None,
+    network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+) -> int:
+    """Publish and read over HTTP on loopback.  Example: apogee gateway --port 8080"""
+    from offchain.apps.gateway import run_gateway
+
+    return run_gateway(
+        home=home,
+        gateway_port=port,
+        rpc_url=rpc_url,
+        deployments=deployments,
+        network=network,
     )

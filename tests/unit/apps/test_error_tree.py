@@ -7,6 +7,7 @@ import offchain
 from offchain.core.errors import KINDS, ApogeeError, kind_of
 
 KINDLESS = {
+    "GatewayFault",  # a bug: 500 with a request id, the log has the rest
     "EngineMismatch",  # our own code contradicts itself: a bug, the process refuses to run
     "RpcFault",  # the devnet's answer in JSON-RPC's own error object
 }

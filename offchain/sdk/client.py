@@ -1,0 +1,204 @@
+"""The two clients: `Apogee` for programs that wait, `AsyncApogee` for those that do not.
+
+`Apogee` runs the same code on a thread of its own, so it works in scripts, threads and notebooks.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from offchain.chain.adapters.rpc import HttpTransport
+from offchain.chain.deployments import load_deployments
+from offchain.chain.node import Node
+from offchain.core.erasure import ErasureEngine
+from offchain.da.adapters.chain_ledger import ChainClients, ChainLedger
+from offchain.da.adapters.http_client import HttpNodeClient
+from offchain.da.disperse import Watcher
+from offchain.da.duties import BlobTerms
+from offchain.da.model import blob_id
+from offchain.da.onchain import DAEntranceClient, DASignersClient
+from offchain.sdk.connection import Connection
+from offchain.sdk.da import DEFAULT_DAYS, AsyncDa, BlobStatus, DaParts, Sampling, Source
+from offchain.sdk.errors import ConnectionMissing
+from offchain.sdk.gateway_client import GatewayClient
+from offchain.sdk.references import AnyReference, FileReference, ItemReference
+from offchain.staking.onchain import StakeManagerClient
+
+T = TypeVar("T")
+
+
+class AsyncApogee:
+    """Apogee for asynchronous programs; use it as an asynchronous context manager."""
+
+    def __init__(self, connection: Connection, *, threads: int = 1) -> None:
+        self._connection = connection
+        self._threads = threads
+        self._stack = AsyncExitStack()
+        self._da: AsyncDa | None = None
+
+    @classmethod
+    def at_home(cls, home: Path | str = ".apogee") -> Self:
+        """The Apogee that `apogee up` runs in this home. Raises: ConnectionMissing."""
+        return cls(Connection.at_home(home))
+
+    @property
+    def da(self) -> AsyncDa:
+        """The data availability layer; only inside `async with`."""
+        assert self._da is not None, "use `async with AsyncApogee(...) as apogee`"
+        return self._da
+
+    async def __aenter__(self) -> Self:
+        """Raises: ConnectionMissing when the contracts' addresses are not there."""
+        connection = self._connection
+        if not connection.deployments.exists():
+            raise ConnectionMissing(file=str(connection.deployments))
+        node = Node(HttpTransport(connection.rpc_url))
+        self._stack.callback(node.close)
+        deployments = load_deployments(connection.deployments)
+        entrance = DAEntranceClient(deployments, node)
+        signers, stake = DASignersClient(deployments, node), StakeManagerClient(deployments, node)
+
+        def id_of(terms: BlobTerms) -> bytes:
+            return blob_id(terms.blob(), chain_id=deployments.chain_id, entrance=entrance.address)
+
+        gateway = None
+        if connection.gateway_url and connection.api_key:
+            opening = GatewayClient(connection.gateway_url, connection.api_key)
+            gateway = await self._stack.enter_async_context(opening)
+        parts = DaParts(
+            ledger=ChainLedger(ChainClients(node, entrance, signers, stake)),
+            client=await self._stack.enter_async_context(HttpNodeClient()),
+            engine=_the_engine,
+            blob_id=id_of,
+            gateway=gateway,
+            threads=self._threads,
+        )
+        self._da = AsyncDa(parts)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._da = None
+        await self._stack.aclose()
+
+
+class Apogee:
+    """Apogee for programs that wait for each answer; `close` it, or use it in a `with` block."""
+
+    def __init__(self, connection: Connection, *, threads: int = 1) -> None:
+        self._loop = _LoopThread()
+        self._client = AsyncApogee(connection, threads=threads)
+        try:
+            self._loop.run(self._client.__aenter__())
+        except BaseException:
+            self._loop.close()
+            raise
+        self.da = Da(self._client.da, self._loop)
+
+    @classmethod
+    def at_home(cls, home: Path | str = ".apogee") -> Self:
+        """The Apogee that `apogee up` runs in this home. Raises: ConnectionMissing."""
+        return cls(Connection.at_home(home))
+
+    def close(self) -> None:
+        """End the connections; closing again does nothing."""
+        if self._loop.is_open:
+            self._loop.run(self._client.__aexit__(None, None, None))
+            self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Da:
+    """The data availability layer; each method as in `AsyncDa`."""
+
+    def __init__(self, da: AsyncDa, loop: "_LoopThread") -> None:
+        self._da = da
+        self._loop = loop
+
+    def put(
+        self,
+        source: Source,
+        *,
+        days: int = DEFAULT_DAYS,
+        key: str | None = None,
+        on_progress: Watcher = lambda _: None,
+    ) -> FileReference:
+        """Publish bytes, a file or a stream; returns when the chain has confirmed it."""
+        return self._loop.run(self._da.put(source, days=days, key=key, on_progress=on_progress))
+
+    def put_item(
+        self, item: bytes, *, days: int = DEFAULT_DAYS, key: str | None = None
+    ) -> ItemReference:
+        """Publish a small item in a matrix that many share."""
+        return self._loop.run(self._da.put_item(item, days=days, key=key))
+
+    def get(self, reference: AnyReference) -> bytes:
+        """The verified bytes."""
+        return self._loop.run(self._da.get(reference))
+
+    def get_to(self, reference: AnyReference, path: str | os.PathLike[str]) -> int:
+        """Fetch into a file, which appears whole; its length. Interrupted, a repeat goes on."""
+        return self._loop.run(self._da.get_to(reference, path))
+
+    def status(self, reference: AnyReference) -> BlobStatus:
+        """Where it stands on the chain."""
+        return self._loop.run(self._da.status(reference))
+
+    def sample(self, reference: AnyReference, confidence: float = 0.999999) -> Sampling:
+        """How sure random rows make its availability."""
+        return self._loop.run(self._da.sample(reference, confidence))
+
+
+class _LoopThread:
+    """An event loop on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="apogee-sdk", daemon=True
+        )
+        self._thread.start()
+        self.is_open = True
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for `work`; an interrupted wait cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        self.is_open = False
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@cache
+def _the_engine() -> ErasureEngine:
+    """The fastest engine of this machine, chosen once a process; 1.5 s, more the first time."""
+    from offchain.core.erasure.choose import choose_engine
+
+    return choose_engine()
