@@ -22,6 +22,7 @@ from offchain.core.wire import Header
 from offchain.da.accept import read_view
 from offchain.da.blame import BlameBook
 from offchain.da.check import CheckedHeader, check_header
+from offchain.da.copies import gather_anywhere
 from offchain.da.duties import BlobView, Duties, Duty
 from offchain.da.encode import decode_verified
 from offchain.da.errors import Bottom, InsufficientRows
@@ -93,7 +94,7 @@ class RetrieveBlob:
             async with asyncio.timeout(self._rules.deadline_seconds):
                 checked = await self.checked_header(view, book)
                 hunt = RowHunt(blob_id, checked, duties, book)
-                await fetch.gather(hunt, needed=K, on_rows=on_rows)
+                await gather_anywhere(self._client, fetch, hunt, needed=K, on_rows=on_rows)
         except TimeoutError as error:
             raise _insufficient(hunt, book) from error
         return Retrieved(
