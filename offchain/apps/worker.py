@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from offchain.apps.beacon import serve_beacon
 from offchain.apps.disperser import ROLE, open_publisher
@@ -57,8 +58,8 @@ def run_jobs(**flags: object) -> int:
     )
 
 
-def build_work(network: Network, home: Home) -> Work:
-    """The jobs of a home over its network."""
+def build_work(network: Network, home: Home, *, watch: Path | None = None) -> Work:
+    """The jobs of a home over its network; `watch` is one reader's place among the events."""
     keystore = Keystore(home.keys)
     account = keystore.account(WORKER_ROLE)
     accounts = {address_of(keystore.account(role)) for role in (ROLE, WORKER_ROLE)}
@@ -82,7 +83,8 @@ def build_work(network: Network, home: Home) -> Work:
     watched = WatchedContracts(
         network.entrance, network.court, network.deployments.first_block(), frozenset(accounts)
     )
-    return Work(parts, lambda: MatterWatch(network.node, watched, home.jobs / "watch"))
+    folder = watch or home.jobs / "watch"
+    return Work(parts, lambda: MatterWatch(network.node, watched, folder))
 
 
 async def _resume(network: Network, home: Home, blob_id: bytes) -> None:

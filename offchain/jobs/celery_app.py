@@ -16,7 +16,6 @@ from celery import Celery
 EMBEDDED: Final = "filesystem://"
 POLL_SECONDS: Final = 0.02
 PROCESSED_SECONDS: Final = 60.0
-SCHEMES: Final = ("filesystem", "redis", "rediss", "amqp", "amqps")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """A worker process whose chain is a folder: `due/<id>` is owed, `done/<id>` is paid.
 
-Usage: folder_worker.py FOLDER [BROKER_URL]. A job notes its start in `started`, waits for the file
-`go`, then settles: `done/<id>` is created exclusively, as a contract accepts an id once, and each
-success adds a line to `effects`.
+Usage: folder_worker.py FOLDER [BROKER_URL [prefork CONCURRENCY]]. A job notes its start in
+`started` and its process in `pids`, waits for the file `go`, then settles: `done/<id>` is created
+exclusively, as a contract accepts an id once, and each success adds a line to `effects`.
 """
 
 import os
@@ -17,12 +17,13 @@ from offchain.jobs.model import Job, JobKind, Outcome
 from offchain.jobs.worker import run_worker
 
 
-def main(folder: Path, broker_url: str) -> int:
+def main(folder: Path, broker_url: str = EMBEDDED, pool: str = "solo", size: str = "1") -> int:
     def add_line(name: str, text: str) -> None:
         with (folder / name).open("a") as file:
             file.write(text + "\n")
 
     def settle(subject: str) -> Outcome:
+        add_line("pids", str(os.getpid()))
         add_line("started", subject)
         while not (folder / "go").exists():
             threading.Event().wait(0.02)
@@ -51,7 +52,9 @@ def main(folder: Path, broker_url: str) -> int:
             yield Job(JobKind.REFUND_BLOB if is_bad else JobKind.CONFIRM_BLOB, subject)
 
     return run_worker(
-        QueueSettings(folder / "jobs", broker_url),
+        QueueSettings(
+            folder / "jobs", broker_url, "prefork" if pool == "prefork" else "solo", int(size)
+        ),
         {JobKind.CONFIRM_BLOB: settle, JobKind.REFUND_BLOB: fail},
         find_due,
         reconcile_seconds=0.1,
@@ -60,4 +63,4 @@ def main(folder: Path, broker_url: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else EMBEDDED))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -1,52 +1,11 @@
 """A real worker process over a real broker: work is done, once, whatever dies."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.support.waiting import wait_until
-
-StartWorker = Callable[[], "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Path:
-    for name in ("due", "done"):
-        (tmp_path / name).mkdir()
-    for name in ("started", "effects"):
-        (tmp_path / name).touch()
-    return tmp_path
-
-
-@pytest.fixture
-def start_worker(world: Path, project_root: Path) -> Iterator[StartWorker]:
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start() -> "subprocess.Popen[bytes]":
-        with (world / "log").open("ab") as log:
-            worker = subprocess.Popen(
-                [sys.executable, str(project_root / "tests/support/folder_worker.py"), str(world)],
-                env={**os.environ, "PYTHONPATH": str(project_root)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        running.append(worker)
-        return worker
-
-    yield start
-    for worker in running:
-        worker.kill()
-        worker.wait()
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().splitlines()
+from tests.support.worker_world import StartWorker, lines
 
 
 def test_worker__work_is_due__does_each_id_once(world: Path, start_worker: StartWorker) -> None:

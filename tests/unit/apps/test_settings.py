@@ -47,6 +47,19 @@ def test_settings__broker_by_environment__is_read(
     assert read_settings(WorkerSettings).broker_url == "redis://127.0.0.1:6379/0"
 
 
+@pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://u:p@h/1", "amqp://h//", "amqps://h"])
+def test_settings__broker_of_each_kind__is_taken(folder: Path, url: str) -> None:
+    assert read_settings(WorkerSettings, broker_url=url, worker_pool="prefork").broker_url == url
+
+
+@pytest.mark.parametrize("url", ["", "localhost:6379", "sqs://h", "filesystem://", "redis://"])
+def test_settings__broker_of_no_known_kind__is_refused(folder: Path, url: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        read_settings(WorkerSettings, broker_url=url)
+
+    assert caught.value.fields["setting"] == "broker_url"
+
+
 @pytest.mark.parametrize("flags", [{"nodes": 0}, {"backend": "geth"}, {"divisor": 101}])
 def test_settings__out_of_range__are_refused_by_name(
     folder: Path, flags: dict[str, object]
