@@ -140,10 +140,7 @@ class RowsFrame:
     rows: tuple[Row, ...]
 
     def to_bytes(self) -> bytes:
-        parts = [_ROWS.pack(ROWS_MAGIC, self.blob_id, self.columns, len(self.rows))]
-        for row in self.rows:
-            parts += [_WORD.pack(row.index), *row.path, row.data.tobytes()]
-        return b"".join(parts)
+        return b"".join(rows_frame_pieces(self.blob_id, self.columns, self.rows))
 
 
 def parse_rows(raw: bytes | memoryview, *, columns: int, max_rows: int = N) -> RowsFrame:
@@ -224,6 +221,17 @@ def encode_rows(blob_id: bytes, columns: int, rows: Sequence[Row]) -> bytes:
         if before.index == after.index:
             raise FrameIndex(index=after.index)
     return RowsFrame(blob_id, columns, ordered).to_bytes()
+
+
+def rows_frame_pieces(
+    blob_id: bytes, columns: int, rows: Sequence[Row]
+) -> list[bytes | memoryview]:
+    """The frame of rows in increasing order, in pieces; data are views of the rows' own memory."""
+    pieces: list[bytes | memoryview] = [_ROWS.pack(ROWS_MAGIC, blob_id, columns, len(rows))]
+    for row in rows:
+        data = np.ascontiguousarray(row.data).reshape(-1).data
+        pieces += [_WORD.pack(row.index) + b"".join(row.path), data]
+    return pieces
 
 
 def _digests(raw: bytes | memoryview, start: int, count: int) -> tuple[bytes, ...]:

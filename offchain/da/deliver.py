@@ -1,7 +1,9 @@
 """Each row of a blob goes to its one owner, in parallel, in bounded memory, and is signed for.
 
-At most `body_bytes` of bodies exist at a time. A node that fails is tried again until the others
-suffice; before a second try it is asked what it already has, so nothing is sent twice that arrived.
+A body is views of the matrix and a few chunks on their way, so all nodes are sent to at once, and
+one that reads nothing keeps nobody waiting. Each node has `lanes` for blobs that are sent together.
+A node that fails is tried again until the others suffice; before a second try it is asked what it
+already has, so nothing is sent twice that arrived.
 A signature that is not the node's is a blame, not an end. Source: docs/protocol/da.md#dispersal.
 """
 
@@ -9,30 +11,32 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from offchain.core.bls import Signature
 from offchain.core.errors import ApogeeError, NotFound, Unavailable
-from offchain.da.accept import body_bytes, read_view
+from offchain.da.accept import read_view
 from offchain.da.aggregate import parse_signature
-from offchain.da.authenticate import SignedRequest, body_digest, request_digest
+from offchain.da.authenticate import SignedRequest, request_digest
+from offchain.da.body import Body
 from offchain.da.duties import BlobView, Duties, Duty, rows_in_bitmap
 from offchain.da.encode import EncodedBlob
 from offchain.da.ports import BlobLedger, NodeClient, RequestSigner
 from offchain.da.refusals import AnswerInvalid, NodeRefused
-from offchain.da.sending_room import SendingRoom
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """`body_bytes`: bodies in memory at once, more than a third of them all. Seconds: between two
-    tries at one node; for late signatures once there are enough; how long a signed request counts
-    (chain time); how often the chain's time is read, and how often its duties; how long before the
-    deadline collecting ends (chain time).
+    """`lanes`: uploads to one node at a time, of all blobs; no more than a node takes of one
+    disperser (`NodeLimits.disperser_uploads`). Seconds: between two tries at one node; for late
+    signatures once there are enough; how long a signed request counts (chain time); how often the
+    chain's time is read, and how often its duties; how long before the deadline collecting ends
+    (chain time).
     """
 
-    body_bytes: int = 64 << 20
+    lanes: int = 2
     retry_seconds: float = 0.5
     grace_seconds: float = 1.0
     request_seconds: int = 600
@@ -43,8 +47,11 @@ class DeliveryRules:
 
 @dataclass(slots=True)
 class Delivery:
-    """What one round of sending brought: signatures by operator, failures by operator."""
+    """What one round of sending brought: signatures by operator, failures by operator; `now` is
+    the chain's time as last read.
+    """
 
+    now: int
     signatures: dict[int, Signature] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     bytes_sent: int = 0
@@ -77,6 +84,7 @@ class DeliverRows:
         self._client = client
         self._signer = signer
         self._rules = rules
+        self._lanes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def deliver(
         self, parcel: Parcel, *, on_signature: Callable[[Delivery], None] = lambda _: None
@@ -84,10 +92,9 @@ class DeliverRows:
         """Send until everybody signed, enough did and the grace is over, time is short, or a reorg
         gave the blob other duties.
         """
-        delivery = Delivery()
-        room = SendingRoom(self._rules.body_bytes)
+        delivery = Delivery(parcel.view.moment.time)
         tasks = {
-            asyncio.create_task(self._until_signed(parcel, duty, delivery, room))
+            asyncio.create_task(self._until_signed(parcel, duty, delivery))
             for duty in parcel.duties.members
             if duty.rows
         }
@@ -123,8 +130,8 @@ class DeliverRows:
                 enough_at = enough_at or loop.time()
                 if loop.time() - enough_at >= self._rules.grace_seconds:
                     return
-            moment = await asyncio.to_thread(self._ledger.head)
-            if moment.time >= parcel.view.record.deadline - self._rules.margin_seconds:
+            delivery.now = (await asyncio.to_thread(self._ledger.head)).time
+            if delivery.now >= parcel.view.record.deadline - self._rules.margin_seconds:
                 return
             if loop.time() - looked_at >= self._rules.duties_seconds:
                 if not await self._is_due(parcel):
@@ -139,14 +146,12 @@ class DeliverRows:
             return False
         return parcel.duties.is_same_work(view.duties)
 
-    async def _until_signed(
-        self, parcel: Parcel, duty: Duty, delivery: Delivery, room: SendingRoom
-    ) -> None:
+    async def _until_signed(self, parcel: Parcel, duty: Duty, delivery: Delivery) -> None:
         """Try one node again and again; returns when it signed or will never sign."""
         may_hold = parcel.is_resumed
         while True:
             try:
-                raw = await self._once(parcel, duty, delivery, room, may_hold=may_hold)
+                raw = await self._once(parcel, duty, delivery, may_hold=may_hold)
                 delivery.signatures[duty.operator] = await asyncio.to_thread(
                     parse_signature, duty, parcel.digest, raw
                 )
@@ -166,28 +171,27 @@ class DeliverRows:
             await asyncio.sleep(self._rules.retry_seconds)
 
     async def _once(
-        self,
-        parcel: Parcel,
-        duty: Duty,
-        delivery: Delivery,
-        room: SendingRoom,
-        *,
-        may_hold: bool,
+        self, parcel: Parcel, duty: Duty, delivery: Delivery, *, may_hold: bool
     ) -> bytes:
         blob_id = parcel.view.record.blob_id
         if may_hold:
             held = rows_in_bitmap(await self._client.have(duty.endpoint, blob_id))
             if held.issuperset(duty.rows):
                 return await self._client.signature(duty.endpoint, blob_id)
-        async with room.hold(body_bytes(parcel.encoded.shape, len(duty.rows))):
-            body = await asyncio.to_thread(_body_for, parcel, duty)
-            request = await self._signed(blob_id, duty, body)
-            delivery.bytes_sent += len(body)
+        async with self._lane(duty.endpoint):
+            body, digest = await asyncio.to_thread(_body_for, parcel, duty)
+            request = self._signed(blob_id, duty, digest, delivery.now)
+            delivery.bytes_sent += body.size
             return await self._client.send_rows(duty.endpoint, blob_id, request, body)
 
-    async def _signed(self, blob_id: bytes, duty: Duty, body: bytes) -> SignedRequest:
-        digest = await asyncio.to_thread(body_digest, body)
-        now = (await asyncio.to_thread(self._ledger.head)).time
+    def _lane(self, endpoint: str) -> asyncio.Semaphore:
+        """The places for uploads to one node, shared by all who hold one or wait."""
+        lane = self._lanes.get(endpoint)
+        if lane is None:
+            lane = self._lanes[endpoint] = asyncio.Semaphore(self._rules.lanes)
+        return lane
+
+    def _signed(self, blob_id: bytes, duty: Duty, digest: bytes, now: int) -> SignedRequest:
         expiry = now + self._rules.request_seconds
         to_sign = request_digest(
             self._ledger.domain(),
@@ -205,5 +209,8 @@ class DeliverRows:
         delivery.failures[duty.operator] = code
 
 
-def _body_for(parcel: Parcel, duty: Duty) -> bytes:
-    return parcel.header + parcel.encoded.rows_frame(parcel.view.record.blob_id, duty.rows)
+def _body_for(parcel: Parcel, duty: Duty) -> tuple[Body, bytes]:
+    """What one node is sent, and its digest."""
+    blob_id = parcel.view.record.blob_id
+    body = Body.of_rows(parcel.encoded, blob_id, duty.rows, header=parcel.header)
+    return body, body.digest()

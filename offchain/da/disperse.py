@@ -12,11 +12,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from offchain.chain.errors import BlockUnknown, ContractReverted
 from offchain.chain.reverts import OUT_OF_GAS
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import Conflict, Rejected, Unavailable
+from offchain.core.layout import Shape
 from offchain.da.accept import read_view
 from offchain.da.aggregate import certificate_of
 from offchain.da.deliver import DeliverRows, Delivery, Parcel
@@ -24,10 +26,13 @@ from offchain.da.dispersals import DispersalJournal, DispersalRecord, Stage
 from offchain.da.duties import BlobTerms, BlobView
 from offchain.da.encode import EncodedBlob, encode
 from offchain.da.errors import Bottom
+from offchain.da.head_watch import HeadWatch
+from offchain.da.matrix_room import HeldMatrix, Lease, MatrixRoom
 from offchain.da.model import BlobState, attestation_digest
 from offchain.da.ports import BlobLedger, BlobTill, Bytes, Settlement
 from offchain.da.refusals import BlobNotPaid, BlobUnknown, NotEnoughSignatures
 from offchain.da.reverts import AlreadyPaid
+from offchain.da.till_desk import TillDesk
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +43,8 @@ class DispersalRules:
     reorg of it costs the sending, no money. `settled_depth`: of the certificate's block before the
     payload is let go; at least the sender's `finality_blocks` + 1, since a payment that moves needs
     a new certificate and so the payload. `poll_seconds`: between looks at the chain.
-    `again_seconds`: before another round when too few signed. `threads`: for encoding.
+    `again_seconds`: before another round when too few signed. `threads`: for encoding. `matrices`:
+    encoded at a time, about 100 MB each at most; one is made while others are on their way.
     """
 
     confirmations: int = 1
@@ -46,6 +52,7 @@ class DispersalRules:
     poll_seconds: float = 0.1
     again_seconds: float = 1.0
     threads: int = 1
+    matrices: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +84,18 @@ class Dispersed:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A dispersal that is written down; `is_resumed` when an earlier run had planned it."""
+    """A dispersal that is written down; `is_resumed` when an earlier run had planned it.
+
+    It holds a matrix, which others wait for: carry it out, or let go of it.
+    """
 
     record: DispersalRecord
-    encoded: EncodedBlob = field(repr=False)
+    matrix: HeldMatrix = field(repr=False)
     is_resumed: bool = False
+
+    def let_go(self) -> None:
+        """Give the matrix to others; carried out later, this is encoded again."""
+        self.matrix.let_go()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +112,11 @@ class DisperserParts:
 
 
 class DisperseBlob:
-    """Publishes payloads of one matrix each."""
+    """Publishes payloads of one matrix each, any number at a time.
+
+    While one is being certified, another is sent and a third encoded. `room` bounds the matrices;
+    payments and certificates that come up together travel together; what fails fails alone.
+    """
 
     def __init__(
         self,
@@ -109,6 +127,10 @@ class DisperseBlob:
         self._parts = parts
         self._rules = rules
         self._watch = watch
+        self._till = TillDesk(parts.till)
+        self._heads = HeadWatch(parts.ledger, rules.poll_seconds)
+        self._encoder = asyncio.Lock()
+        self.room = MatrixRoom(rules.matrices)
 
     async def disperse(self, payload: Bytes, *, days: int, salt: bytes) -> Dispersed:
         """Publish until confirmed. The same payload, days and salt are the same blob.
@@ -116,16 +138,27 @@ class DisperseBlob:
         Raises: NotEnoughSignatures after the deadline (then `reclaim` brings the fee back),
         BlobNotPaid when it was refunded, Rejected from the contract, PayloadTooLarge.
         """
-        return await self.carry_out(await self.plan(payload, days=days, salt=salt))
+        planned = await self.plan(payload, days=days, salt=salt)
+        del payload  # it is in the journal; the longest part is still to come
+        return await self.carry_out(planned)
 
-    async def plan(self, payload: Bytes, *, days: int, salt: bytes) -> Planned:
+    async def plan(
+        self, payload: Bytes, *, days: int, salt: bytes, lease: Lease | None = None
+    ) -> Planned:
         """Encode and write the plan down, durable on return; no money moves.
 
+        Waits for room for the matrix, unless a lease of it is brought.
         Raises: PayloadEmpty, PayloadTooLarge, StoreFull, StoreBroken.
         """
-        encoded = await asyncio.to_thread(
-            encode, payload, self._parts.engine, threads=self._rules.threads
-        )
+        lease = lease or await self.room.take()
+        try:
+            return await self._plan(payload, lease, days=days, salt=salt)
+        except BaseException:
+            lease.give_back()
+            raise
+
+    async def _plan(self, payload: Bytes, lease: Lease, *, days: int, salt: bytes) -> Planned:
+        encoded = await self._encode(payload, lease)
         terms = BlobTerms(
             payer=self._parts.payer,
             disperser=self._parts.disperser,
@@ -136,36 +169,49 @@ class DisperseBlob:
             salt=salt,
         )
         blob_id = self._parts.till.blob_id(terms)
+        matrix = HeldMatrix(encoded, lease, partial(self._encode_again, blob_id))
         record = await self._parts.journal.load(blob_id)
         if record is None:
             record = DispersalRecord(blob_id, terms, Stage.PLANNED)
             await self._parts.journal.plan(record, payload)
-            return Planned(record, encoded, is_resumed=False)
-        return Planned(record, encoded, is_resumed=True)
+            return Planned(record, matrix, is_resumed=False)
+        return Planned(record, matrix, is_resumed=True)
 
     async def carry_out(self, planned: Planned) -> Dispersed:
         """Pay, send, collect and confirm what was planned. Raises: as `disperse`."""
-        return await self._drive(planned.record, planned.encoded, is_resumed=planned.is_resumed)
+        try:
+            return await self._drive(planned.record, planned.matrix, is_resumed=planned.is_resumed)
+        finally:
+            planned.let_go()
 
     async def resume(self, blob_id: bytes) -> Dispersed:
         """Go on with a dispersal that an earlier process planned. Raises: as `disperse`."""
         record = await self._parts.journal.load(blob_id)
         if record is None:
             raise BlobUnknown(blob_id=blob_id.hex())
-        payload = await self._parts.journal.payload(blob_id)
-        encoded = await asyncio.to_thread(
-            encode, payload, self._parts.engine, threads=self._rules.threads
-        )
-        return await self._drive(record, encoded, is_resumed=True)
+        encoded, lease = await self._encode_again(blob_id)
+        matrix = HeldMatrix(encoded, lease, partial(self._encode_again, blob_id))
+        return await self.carry_out(Planned(record, matrix, is_resumed=True))
 
     async def resume_all(self) -> list[Dispersed]:
-        """Go on with everything open; what cannot be confirmed any more is left for `reclaim`."""
-        done = []
-        for blob_id in await self._parts.journal.open_ids():
-            try:
-                done.append(await self.resume(blob_id))
-            except NotEnoughSignatures as error:
-                log.warning("blob_unconfirmed", extra={"blob_id": blob_id.hex(), **error.fields})
+        """Go on with everything open, together; what cannot be confirmed any more is left for
+        `reclaim`. Raises: the first other failure, when all have ended.
+        """
+        open_ids = await self._parts.journal.open_ids()
+        outcomes = await asyncio.gather(
+            *(self.resume(blob_id) for blob_id in open_ids), return_exceptions=True
+        )
+        done: list[Dispersed] = []
+        failures: list[BaseException] = []
+        for blob_id, outcome in zip(open_ids, outcomes, strict=True):
+            if isinstance(outcome, Dispersed):
+                done.append(outcome)
+            elif isinstance(outcome, NotEnoughSignatures):
+                log.warning("blob_unconfirmed", extra={"blob_id": blob_id.hex(), **outcome.fields})
+            else:
+                failures.append(outcome)
+        if failures:
+            raise failures[0]
         return done
 
     async def reclaim(self, blob_id: bytes) -> Settlement | None:
@@ -187,8 +233,38 @@ class DisperseBlob:
         await self._advance(blob_id, Stage.REFUNDED)
         return settlement
 
+    async def _encode(self, payload: Bytes, lease: Lease) -> EncodedBlob:
+        """Encode into the lease's memory, one blob at a time; a matrix is lent to nobody else
+        before the thread that fills it has ended.
+        """
+        buffer = lease.buffer(Shape.of(len(payload)))
+        async with self._encoder:
+            work = asyncio.create_task(
+                asyncio.to_thread(
+                    encode,
+                    payload,
+                    self._parts.engine,
+                    threads=self._rules.threads,
+                    buffer=buffer,
+                )
+            )
+            try:
+                return await asyncio.shield(work)
+            finally:
+                if not work.done():
+                    await asyncio.wait({work})
+
+    async def _encode_again(self, blob_id: bytes) -> tuple[EncodedBlob, Lease]:
+        """The matrix of a planned dispersal, from its journal. Raises: BlobUnknown."""
+        lease = await self.room.take()
+        try:
+            return await self._encode(await self._parts.journal.payload(blob_id), lease), lease
+        except BaseException:
+            lease.give_back()
+            raise
+
     async def _drive(
-        self, record: DispersalRecord, encoded: EncodedBlob, *, is_resumed: bool
+        self, record: DispersalRecord, matrix: HeldMatrix, *, is_resumed: bool
     ) -> Dispersed:
         outcome = Dispersed(record.blob_id)
         while True:
@@ -198,17 +274,18 @@ class DisperseBlob:
                 continue
             match view.record.state:
                 case BlobState.CONFIRMED:
+                    matrix.let_go()
                     if await self._is_settled(view):
                         await self._advance(record.blob_id, Stage.CONFIRMED)
                         return replace(outcome, view=view)
-                    await asyncio.sleep(self._rules.poll_seconds)
+                    await self._deeper(view)
                 case BlobState.PAID:
                     if view.moment.time > view.record.deadline:
                         await self._give_up(record.blob_id, view, outcome)
                     if view.duties is None or view.seed_depth < self._rules.confirmations:
-                        await asyncio.sleep(self._rules.poll_seconds)
+                        await self._heads.other_than(view.moment)
                         continue
-                    outcome = await self._certify(view, encoded, outcome, is_resumed=is_resumed)
+                    outcome = await self._certify(view, matrix, outcome, is_resumed=is_resumed)
                     is_resumed = True
                 case BlobState.REFUNDED:
                     await self._advance(record.blob_id, Stage.REFUNDED)
@@ -221,7 +298,7 @@ class DisperseBlob:
     async def _pay(self, record: DispersalRecord, outcome: Dispersed) -> Dispersed:
         """Pay once; that it was paid in the meantime, by an earlier run, is as good."""
         try:
-            paid = await asyncio.to_thread(self._parts.till.pay, record.terms)
+            paid = await self._till.pay(record.terms)
         except (AlreadyPaid, BlockUnknown):  # or a reorg under the question: look again
             await asyncio.sleep(self._rules.poll_seconds)
             return outcome
@@ -236,11 +313,12 @@ class DisperseBlob:
         return replace(outcome, paid=paid)
 
     async def _certify(
-        self, view: BlobView, encoded: EncodedBlob, outcome: Dispersed, *, is_resumed: bool
+        self, view: BlobView, matrix: HeldMatrix, outcome: Dispersed, *, is_resumed: bool
     ) -> Dispersed:
         """One round of sending and, with enough signatures, the certificate."""
         assert view.duties is not None
         duties, blob_id = view.duties, view.record.blob_id
+        encoded = await matrix.get()
         record = await self._parts.journal.load(blob_id)
         assert record is not None
         parcel = Parcel(
@@ -264,9 +342,10 @@ class DisperseBlob:
         except NotEnoughSignatures:
             await asyncio.sleep(self._rules.again_seconds)
             return outcome
+        matrix.let_go()
         await self._advance(blob_id, Stage.ATTESTED)
         try:
-            confirmed = await asyncio.to_thread(self._parts.till.confirm, record.terms, certificate)
+            confirmed = await self._till.confirm(record.terms, certificate)
         except (Rejected, Conflict):
             if await self._is_as_before(view):
                 raise
@@ -314,6 +393,12 @@ class DisperseBlob:
         except (BlobUnknown, BlockUnknown):
             return False
         return deep.record.state is BlobState.CONFIRMED
+
+    async def _deeper(self, view: BlobView) -> None:
+        """Wait for the block that may settle what is confirmed in this view; when the certificate
+        is older than the view, some blocks more than needed.
+        """
+        await self._heads.at_least(view.moment.block + max(self._rules.settled_depth - 1, 1))
 
     async def _view(self, blob_id: bytes) -> BlobView | None:
         """The blob at the newest block; None when it is not paid there."""

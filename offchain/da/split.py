@@ -1,7 +1,8 @@
 """Files of any size: cut into blobs and a manifest, and joined again.
 
-A file that fits one matrix is one blob. A larger one is published part by part, one part in memory
-at a time, then its manifest. Each part's salt follows from the file's salt and its place, so
+A file that fits one matrix is one blob. A larger one is published in parts, several on their way at
+a time (offchain/da/pipeline.py), then its manifest; read, the next part is on its way while one is
+written. Each part's salt follows from the file's salt and its place, so
 publishing again after a crash finds the paid blobs and pays for none twice.
 Source: docs/protocol/da.md#files.
 """
@@ -16,6 +17,7 @@ from offchain.core.hashing import keccak
 from offchain.core.layout import MAX_PAYLOAD_BYTES
 from offchain.da.disperse import Dispersed
 from offchain.da.manifest import Manifest, Part
+from offchain.da.pipeline import DispersePipeline, PipelineRules, StagedDisperser
 from offchain.da.ports import Bytes
 from offchain.da.refusals import PartMismatch
 from offchain.da.retrieve import Retrieved
@@ -76,9 +78,15 @@ class PublishedFile:
 class PublishFile:
     """Publishes files; `part_bytes` is the size of a part, one whole matrix unless told less."""
 
-    def __init__(self, disperser: Disperser, *, part_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+    def __init__(
+        self,
+        disperser: StagedDisperser,
+        *,
+        part_bytes: int = MAX_PAYLOAD_BYTES,
+        rules: PipelineRules | None = None,
+    ) -> None:
         assert 0 < part_bytes <= MAX_PAYLOAD_BYTES
-        self._disperser = disperser
+        self._pipeline = DispersePipeline(disperser, rules)
         self._part_bytes = part_bytes
 
     async def publish(
@@ -86,29 +94,51 @@ class PublishFile:
     ) -> PublishedFile:
         """Publish `length` bytes that `read(n)` returns in order, n bytes a call.
 
-        Raises: as `DisperseBlob.disperse`; InvalidInput when the source ends early or goes on.
+        Raises: as `DisperseBlob.disperse`, the first part that fails, once the parts under way have
+        ended; InvalidInput when the source ends early or goes on.
         """
         if length <= self._part_bytes:
             payload = await _exactly(read, length)
             await _require_end(read)
-            done = await self._disperser.disperse(payload, days=days, salt=salt)
+            done = await self._pipeline.disperse(payload, days=days, salt=salt)
             return PublishedFile(FileReference(done.blob_id, is_manifest=False), length, (done,))
-        blobs: list[Dispersed] = []
-        parts: list[Part] = []
-        for start in range(0, length, self._part_bytes):
-            payload = await _exactly(read, min(self._part_bytes, length - start))
-            digest = await asyncio.to_thread(keccak, payload)
-            done = await self._disperser.disperse(
-                payload, days=days, salt=part_salt(salt, len(parts))
-            )
-            parts.append(Part(digest, done.blob_id))
-            blobs.append(done)
-        await _require_end(read)
-        manifest = Manifest(length, self._part_bytes, tuple(parts))
-        done = await self._disperser.disperse(manifest.to_bytes(), days=days, salt=salt)
-        blobs.append(done)
+        digests, blobs = await self._publish_parts(read, length, days=days, salt=salt)
+        parts = tuple(
+            Part(digest, done.blob_id) for digest, done in zip(digests, blobs, strict=True)
+        )
+        manifest = Manifest(length, self._part_bytes, parts)
+        done = await self._pipeline.disperse(manifest.to_bytes(), days=days, salt=salt)
         reference = FileReference(done.blob_id, is_manifest=True)
-        return PublishedFile(reference, length, tuple(blobs))
+        return PublishedFile(reference, length, (*blobs, done))
+
+    async def _publish_parts(
+        self, read: Callable[[int], bytes], length: int, *, days: int, salt: bytes
+    ) -> tuple[list[bytes], list[Dispersed]]:
+        """The parts' digests and blobs, in order. None begins after one has failed."""
+        digests: list[bytes] = []
+        running: list[asyncio.Task[Dispersed]] = []
+
+        async def next_part() -> bytes:
+            left = length - len(digests) * self._part_bytes
+            payload = await _exactly(read, min(self._part_bytes, left))
+            if left <= self._part_bytes:
+                await _require_end(read)
+            digests.append(await asyncio.to_thread(keccak, payload))
+            return payload
+
+        try:
+            for number in range(-(-length // self._part_bytes)):
+                running.append(
+                    await self._pipeline.begin(next_part, days=days, salt=part_salt(salt, number))
+                )
+                if any(task.done() and (task.cancelled() or task.exception()) for task in running):
+                    break
+            return digests, [await task for task in running]
+        except asyncio.CancelledError:
+            await self._pipeline.stop()
+            raise
+        finally:
+            await asyncio.gather(*running, return_exceptions=True)
 
 
 class FetchFile:
@@ -136,13 +166,28 @@ class FetchFile:
             return len(head)
         manifest = Manifest.parse(head)
         held = await asyncio.to_thread(skip, manifest)
-        for number, part in enumerate(manifest.parts[held:], held):
-            payload = (await self._retriever.retrieve(part.blob_id)).payload
-            digest = await asyncio.to_thread(keccak, payload)
-            if len(payload) != manifest.part_length(number) or digest != part.digest:
-                raise PartMismatch(part=number, bytes=len(payload))
-            await asyncio.to_thread(write, payload)
+        following: asyncio.Task[bytes] | None = None
+        try:
+            for number in range(held, len(manifest.parts)):
+                payload = await (following or self._part(manifest, number))
+                following = None
+                if number + 1 < len(manifest.parts):
+                    following = asyncio.create_task(self._part(manifest, number + 1))
+                await asyncio.to_thread(write, payload)
+        finally:
+            if following is not None:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
         return manifest.length
+
+    async def _part(self, manifest: Manifest, number: int) -> bytes:
+        """One part, compared with the manifest. Raises: PartMismatch."""
+        part = manifest.parts[number]
+        payload = (await self._retriever.retrieve(part.blob_id)).payload
+        digest = await asyncio.to_thread(keccak, payload)
+        if len(payload) != manifest.part_length(number) or digest != part.digest:
+            raise PartMismatch(part=number, bytes=len(payload))
+        return payload
 
 
 def part_salt(salt: bytes, number: int) -> bytes:

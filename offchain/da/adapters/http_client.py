@@ -8,19 +8,20 @@ an `ApogeeError` leaves here: one operator must not end the work with all the ot
 import asyncio
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic_core import from_json
 
 from offchain.core.bls import SIGNATURE_BYTES
 from offchain.core.layout import LEAF_BYTES
 from offchain.core.wire import HEADER_BYTES
+from offchain.da.adapters.bounded_answer import json_object, read_bounded
 from offchain.da.authenticate import SignedRequest
+from offchain.da.body import Body
 from offchain.da.duties import BITMAP_BYTES
 from offchain.da.refusals import AnswerInvalid, NodeRefused, NodeSlow, NodeUnreachable
 
@@ -54,7 +55,7 @@ class _Call:
     seconds: float
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = field(default=None, repr=False)
+    body: Body | None = field(default=None, repr=False)
 
 
 class HttpNodeClient:
@@ -84,7 +85,7 @@ class HttpNodeClient:
         await self._http.aclose()
 
     async def send_rows(
-        self, endpoint: str, blob_id: bytes, request: SignedRequest, body: bytes
+        self, endpoint: str, blob_id: bytes, request: SignedRequest, body: Body
     ) -> bytes:
         call = _Call(
             "POST",
@@ -93,6 +94,7 @@ class HttpNodeClient:
             self._limits.upload_seconds,
             headers={
                 "Content-Type": "application/octet-stream",
+                "Content-Length": str(body.size),
                 "Content-Digest": f"sha-256=:{base64.b64encode(request.body_digest).decode()}:",
                 "Apogee-Expiry": str(request.expiry),
                 "Apogee-Signature": request.signature.hex(),
@@ -141,7 +143,11 @@ class HttpNodeClient:
             async with (
                 asyncio.timeout(call.seconds),
                 self._http.stream(
-                    call.method, url, params=call.query, headers=call.headers, content=call.body
+                    call.method,
+                    url,
+                    params=call.query,
+                    headers=call.headers,
+                    content=None if call.body is None else _sent(call.body),
                 ) as answer,
             ):
                 is_good = answer.status_code == httpx.codes.OK
@@ -154,6 +160,11 @@ class HttpNodeClient:
         if is_good:
             return raw
         raise _refusal(endpoint, answer.status_code, raw)
+
+
+async def _sent(body: Body) -> AsyncIterator[bytes]:
+    for chunk in body.chunks():
+        yield chunk
 
 
 def origin_of(endpoint: str) -> str:
@@ -179,23 +190,14 @@ def origin_of(endpoint: str) -> str:
 
 async def _read(answer: httpx.Response, endpoint: str, max_bytes: int | None) -> bytes:
     """The body, at most `max_bytes` long; an error's body is cut instead of refused."""
-    raw = bytearray()
-    limit = MAX_PROBLEM_BYTES if max_bytes is None else max_bytes
-    async for piece in answer.aiter_raw():
-        raw += piece
-        if len(raw) > limit:
-            if max_bytes is None:
-                return bytes(raw[:limit])
-            raise AnswerInvalid(endpoint=endpoint, reason="oversize", maximum=max_bytes)
-    return bytes(raw)
+    raw, is_all = await read_bounded(answer, MAX_PROBLEM_BYTES if max_bytes is None else max_bytes)
+    if not is_all and max_bytes is not None:
+        raise AnswerInvalid(endpoint=endpoint, reason="oversize", maximum=max_bytes)
+    return raw
 
 
 def _refusal(endpoint: str, status: int, raw: bytes) -> NodeRefused:
     """The refusal with the node's own code, when it named one."""
-    try:
-        problem = from_json(raw)  # bounded nesting; the standard parser recurses as deep as asked
-    except ValueError:
-        problem = {}
-    code = problem.get("code") if isinstance(problem, dict) else None
+    code = json_object(raw).get("code")
     named = code[:80] if isinstance(code, str) else ""
     return NodeRefused(endpoint=endpoint, status=status, remote_code=named)

@@ -28,7 +28,7 @@ from offchain.da.model import (
     blob_id,
     domain_separator,
 )
-from offchain.da.ports import Settlement
+from offchain.da.ports import Outcome, Settlement
 from offchain.da.quorums import Member, assign, blob_seed, draw_table
 from offchain.da.refusals import BlobUnknown
 from offchain.da.reverts import (
@@ -39,6 +39,7 @@ from offchain.da.reverts import (
     RefundEarly,
     SeedNotReady,
 )
+from offchain.da.till_desk import one_by_one
 
 GENESIS_TIME: Final = 1_700_000_000
 ENTRANCE: Final = keccak(b"memory chain DAEntrance")[12:]
@@ -169,6 +170,12 @@ class MemoryChain:
                 raise CertificateLate(deadline=view.record.deadline)
             self._require_certificate(view, certificate)
             return self._settle(self._changed(view.record, BlobState.CONFIRMED))
+
+    def pay_many(self, orders: Sequence[BlobTerms]) -> list[Outcome]:
+        return one_by_one(self.pay, orders)
+
+    def confirm_many(self, orders: Sequence[tuple[BlobTerms, Certificate]]) -> list[Outcome]:
+        return one_by_one(lambda order: self.confirm(*order), orders)
 
     def refund(self, terms: BlobTerms) -> Settlement:
         with self._lock:

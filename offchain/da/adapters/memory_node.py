@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from offchain.core.errors import ApogeeError
 from offchain.da.accept import AcceptRows
 from offchain.da.authenticate import SignedRequest
+from offchain.da.body import Body
 from offchain.da.refusals import AnswerInvalid, NodeRefused, NodeUnreachable
 from offchain.da.serve import RowServer
 
@@ -27,12 +28,12 @@ class MemoryNodeClient:
         self.nodes = nodes
 
     async def send_rows(
-        self, endpoint: str, blob_id: bytes, request: SignedRequest, body: bytes
+        self, endpoint: str, blob_id: bytes, request: SignedRequest, body: Body
     ) -> bytes:
         accept = self._node(endpoint).accept
         try:
             signature = await accept.accept(
-                blob_id, request, _pieces(body), declared_bytes=len(body)
+                blob_id, request, _pieces(body), declared_bytes=body.size
             )
         except ApogeeError as error:
             raise _refused(endpoint, error) from error
@@ -80,10 +81,9 @@ class MemoryNodeClient:
         return self.nodes[endpoint]
 
 
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
-    view = memoryview(body)
-    for start in range(0, len(body), PIECE_BYTES):
-        yield bytes(view[start : start + PIECE_BYTES])
+async def _pieces(body: Body) -> AsyncIterator[bytes]:
+    for chunk in body.chunks(PIECE_BYTES):
+        yield chunk
 
 
 def _refused(endpoint: str, error: ApogeeError) -> NodeRefused:

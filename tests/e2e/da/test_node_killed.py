@@ -22,6 +22,7 @@ from offchain.core.wire import parse_rows
 from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_journal import DiskJournal
 from offchain.da.adapters.http_client import HttpNodeClient
+from offchain.da.body import Body
 from offchain.da.duties import rows_in_bitmap
 from offchain.da.model import attestation_digest
 from offchain.da.refusals import NodeUnreachable
@@ -70,7 +71,7 @@ async def until_ready(port: int, child: subprocess.Popen[bytes]) -> None:
 
 async def deliver(client: HttpNodeClient, site: Site, upload: Upload) -> bytes:
     request = a_request(site, upload.blob_id, upload.body)
-    return await client.send_rows(upload.duty.endpoint, upload.blob_id, request, upload.body)
+    return await client.send_rows(upload.duty.endpoint, upload.blob_id, request, Body.of(upload.body))
 
 
 async def assert_whole_or_absent(client: HttpNodeClient, upload: Upload) -> bool:

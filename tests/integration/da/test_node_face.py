@@ -13,6 +13,7 @@ from offchain.da.adapters.http_client import HttpNodeClient, origin_of
 from offchain.da.adapters.http_node import build_node_app
 from offchain.da.adapters.lying_server import Lie, LyingServer
 from offchain.da.adapters.peer_limits import PeerRate
+from offchain.da.body import Body
 from offchain.da.duties import rows_in_bitmap
 from offchain.da.refusals import AnswerInvalid, NodeRefused, NodeSlow, NodeUnreachable
 from tests.support.da_network import (
@@ -43,7 +44,9 @@ def with_one_node(story: Story, *, deliver: bool = True, **options: object) -> N
             endpoint = upload.duty.endpoint
             if deliver:
                 request = a_request(network.site, upload.blob_id, upload.body)
-                await network.client.send_rows(endpoint, upload.blob_id, request, upload.body)
+                await network.client.send_rows(
+                    endpoint, upload.blob_id, request, Body.of(upload.body)
+                )
             await story(network, upload, endpoint)
 
     asyncio.run(run())
@@ -134,7 +137,7 @@ def test_face__refused_upload_of_megabytes__its_sender_reads_why() -> None:
         body = bytes(5_000_000)
         request = a_request(network.site, upload.blob_id, body)
         with pytest.raises(NodeRefused) as refused:
-            await network.client.send_rows(endpoint, upload.blob_id, request, body)
+            await network.client.send_rows(endpoint, upload.blob_id, request, Body.of(body))
         assert refused.value.remote_code == "da.body.size"
 
     with_one_node(story, deliver=False)
@@ -144,7 +147,7 @@ def test_face__no_room_for_uploads__503_and_retry_after() -> None:
     async def story(network: HttpNetwork, upload: Upload, endpoint: str) -> None:
         request = a_request(network.site, upload.blob_id, upload.body)
         with pytest.raises(NodeRefused) as refused:
-            await network.client.send_rows(endpoint, upload.blob_id, request, upload.body)
+            await network.client.send_rows(endpoint, upload.blob_id, request, Body.of(upload.body))
         assert (
             refused.value.fields["status"],
             refused.value.remote_code,
@@ -188,7 +191,7 @@ def test_client__oversize_answer__cut_and_refused() -> None:
             upload = an_upload(network.site)
             endpoint = upload.duty.endpoint
             request = a_request(network.site, upload.blob_id, upload.body)
-            await network.client.send_rows(endpoint, upload.blob_id, request, upload.body)
+            await network.client.send_rows(endpoint, upload.blob_id, request, Body.of(upload.body))
             rows = upload.duty.rows[:2]
             with pytest.raises(AnswerInvalid):
                 await network.client.rows(endpoint, upload.blob_id, rows, max_bytes=44 + 2 * 580)
