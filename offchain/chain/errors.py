@@ -214,7 +214,8 @@ class SettledLost(Corrupt):
 
     code = "chain.transaction.lost"
     next_step = (
-        "The chain went back further than `finality_blocks`; send the effect under a new key."
+        "The chain went back further than `finality_blocks`. Jobs are found again by themselves; "
+        "repeat any other command: it looks at the chain and sends what is missing."
     )
 
 
