@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from offchain.core.errors import ApogeeError, InvalidInput, NotFound
+from offchain.da.adapters.http_face import RETRY_SECONDS, loopback_server
 from offchain.gateway.access import require_access
 from offchain.gateway.documentation import DESCRIPTION, TAG_PROCESS, TAGS, complete, problems
 from offchain.gateway.errors import problem
@@ -24,7 +25,7 @@ from offchain.gateway.publish_routes import add_publish_routes
 from offchain.gateway.read_routes import add_read_routes
 from offchain.gateway.room import Room
 
-HOST: Final = "127.0.0.1"
+CONNECTIONS: Final = 8_192  # beyond its own bound on requests, which says Retry-After
 log = logging.getLogger(__name__)
 
 
@@ -100,21 +101,7 @@ def openapi_of(app: FastAPI) -> dict[str, Any]:
 
 def gateway_server(app: ASGIApp, port: int) -> uvicorn.Server:
     """A server on loopback; `await server.serve()` runs it, `server.should_exit` stops it."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=HOST,
-            port=port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=5,
-            backlog=1_024,
-            ws="none",
-        )
-    )
+    return loopback_server(app, port, connections=CONNECTIONS)
 
 
 def _add_process_routes(app: FastAPI, face: GatewayFace) -> None:
@@ -137,7 +124,7 @@ def _add_process_routes(app: FastAPI, face: GatewayFace) -> None:
         """Whether chain and engine are there; otherwise 503 and why not."""
         reason = await face.readiness()
         status = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
-        headers = None if reason is None else {"Retry-After": "2"}
+        headers = None if reason is None else {"Retry-After": RETRY_SECONDS}
         return Response(reason or "ready", status, headers, media_type="text/plain")
 
     @app.get(

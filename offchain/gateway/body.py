@@ -3,17 +3,13 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from offchain.core.layout import MAX_PAYLOAD_BYTES, PayloadEmpty, PayloadTooLarge
 from offchain.da.refusals import BodySize, RequestMalformed, UploadSlow
-
-DRAIN_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +54,6 @@ async def read_body(request: Request, length: int | None, rules: BodyRules) -> B
         raise UploadSlow(seconds=seconds) from error
     except ClientDisconnect as error:
         raise BodySize(reason="the sender hung up") from error
-
-
-async def drain(request: Request) -> None:
-    """Read a refused body for a moment, so that its sender gets to read the refusal."""
-    left = MAX_PAYLOAD_BYTES
-    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            async for piece in request.stream():
-                left -= len(piece)
-                if left < 0:
-                    return
 
 
 async def _read(stream: AsyncIterator[bytes], length: int | None) -> Body:

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
+from offchain.da.adapters.http_face import PROBLEM
 from offchain.gateway.access import ROUTES, Access
-from offchain.gateway.errors import PROBLEM_MEDIA
 from offchain.gateway.model import HASH, Problem
 
 ID_EXAMPLE: Final = HASH
@@ -42,7 +42,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": _WORDS[status],
-            "content": {PROBLEM_MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
             **({"headers": _RETRY} if status in (429, 503) else {}),
         }
         for status in sorted({*statuses, *_ALWAYS})
@@ -50,7 +50,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _RETRY: Final = {
-    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}, "example": 2}
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}, "example": 1}
 }
 
 

@@ -16,28 +16,15 @@ Unavailable
 All other errors come from the domains; their kind decides (`status_of`).
 """
 
-import json
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import Response
 
-from offchain.core.errors import (
-    ApogeeError,
-    Conflict,
-    Corrupt,
-    InvalidInput,
-    NotFound,
-    Rejected,
-    Unavailable,
-    kind_of,
-)
+from offchain.core.errors import ApogeeError, Conflict, InvalidInput, Rejected, Unavailable
 from offchain.core.layout import PayloadTooLarge
+from offchain.da.adapters import http_face
 from offchain.da.errors import SharedMatrixTooLarge
-from offchain.da.refusals import RateLimited
-
-PROBLEM_MEDIA: Final = "application/problem+json"
-RETRY_SECONDS: Final = "2"
 
 
 class HostNotAllowed(InvalidInput):
@@ -102,14 +89,6 @@ class PublisherBusy(Unavailable):
     next_step = "Try again after Retry-After seconds; `apogee da put` ends by itself."
 
 
-_BY_KIND: Final[dict[type[ApogeeError], HTTPStatus]] = {
-    InvalidInput: HTTPStatus.BAD_REQUEST,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Conflict: HTTPStatus.CONFLICT,
-    Rejected: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
 _BY_CLASS: Final[dict[type[ApogeeError], HTTPStatus]] = {
     HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
     RangeUnsatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
@@ -118,33 +97,20 @@ _BY_CLASS: Final[dict[type[ApogeeError], HTTPStatus]] = {
     AccessUndecided: HTTPStatus.FORBIDDEN,
     PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     SharedMatrixTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
 
 def status_of(error: ApogeeError) -> HTTPStatus:
     """The HTTP status of an error: its own, or its kind's."""
-    special = next((status for kind, status in _BY_CLASS.items() if isinstance(error, kind)), None)
-    return special or _BY_KIND.get(kind_of(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    own = next((status for kind, status in _BY_CLASS.items() if isinstance(error, kind)), None)
+    return own or http_face.status_of(error)
 
 
 def problem(error: ApogeeError, request_id: str, *, status: HTTPStatus | None = None) -> Response:
     """An error as `application/problem+json`, with what a client should do next."""
-    chosen = status or status_of(error)
-    described = error.as_json()
-    body = {
-        "type": f"urn:apogee:error:{error.code}",
-        "title": chosen.phrase,
-        "status": int(chosen),
-        "detail": described.pop("message"),
-        "request_id": request_id,
-        **described,
-    }
-    headers = {}
-    if chosen in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        headers["Retry-After"] = RETRY_SECONDS
+    answer = http_face.problem(error, status or status_of(error), request_id=request_id)
     if isinstance(error, ApiKeyWrong):
-        headers["WWW-Authenticate"] = 'Bearer realm="apogee"'
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="apogee"'
     if isinstance(error, RangeUnsatisfiable):
-        headers["Content-Range"] = f"bytes */{error.length}"
-    return Response(json.dumps(body), status_code=chosen, media_type=PROBLEM_MEDIA, headers=headers)
+        answer.headers["Content-Range"] = f"bytes */{error.length}"
+    return answer

@@ -8,7 +8,8 @@ from fastapi import FastAPI, Header, Path, Query, Request
 
 from offchain.core.errors import ApogeeError
 from offchain.core.layout import MAX_PAYLOAD_BYTES
-from offchain.gateway.body import declared_bytes, drain, read_body
+from offchain.da.adapters.http_face import drain
+from offchain.gateway.body import declared_bytes, read_body
 from offchain.gateway.documentation import ID_EXAMPLE, TAG_PUBLISH, problems
 from offchain.gateway.face import GatewayFace
 from offchain.gateway.model import Accepted, Lane, Quote, Standing
@@ -79,7 +80,7 @@ def add_publish_routes(app: FastAPI, face: GatewayFace) -> None:
                 face.metrics.bytes["in"] += len(body.payload)
                 return await face.desk.publish(Upload(key, lane, days, body.payload, body.digest))
         except ApogeeError:
-            await drain(request)
+            await drain(request.stream())
             raise
 
     @app.get("/v1/da/blobs/{blob_id}", tags=[TAG_PUBLISH], responses=problems(400, 404))

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from offchain.da.adapters.http_face import OCTETS
 from offchain.da.read_part import Part
 from offchain.da.shared_matrix import MAX_ITEMS
 from offchain.gateway.documentation import TAG_READ, problems
@@ -17,7 +18,6 @@ from offchain.gateway.publish_routes import BlobId
 from offchain.gateway.ranges import ByteRange, parse_range, whole_of
 from offchain.gateway.room import Place
 
-OCTETS: Final = "application/octet-stream"
 VERIFIED: Final = "X-Apogee-Verified"
 PIECE_BYTES: Final = 1 << 18
 MAX_ITEM_BYTES: Final = 4_000_000  # with its index

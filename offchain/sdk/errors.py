@@ -10,6 +10,7 @@ Corrupt      GatewayContradicted   sdk.gateway.contradicted   it answered what t
 and one class for each kind of problem that a gateway answers; `remote_code` is the code it named.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from offchain.core.errors import (
@@ -128,9 +129,8 @@ _BY_KIND: Final[dict[str, type[GatewayProblem]]] = {
 }
 
 
-def problem_of(status: int, body: object) -> GatewayProblem:
+def problem_of(status: int, fields: Mapping[str, object]) -> GatewayProblem:
     """The typed form of a problem+json answer; anything else is a gateway that cannot be used."""
-    fields = body if isinstance(body, dict) else {}
     kind = _BY_KIND.get(str(fields.get("kind")), GatewayUnavailable)
     return kind(
         str(fields.get("detail") or kind.__doc__)[:300],

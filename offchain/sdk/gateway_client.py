@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Final, Self
 
 import httpx
-from pydantic_core import from_json
 
+from offchain.da.adapters.bounded_answer import json_object, read_bounded
 from offchain.da.ports import Bytes
 from offchain.sdk.errors import GatewayContradicted, GatewayUnreachable, problem_of
 
@@ -119,9 +119,9 @@ class GatewayClient:
         """Why the gateway does not go on with a blob, when it says so."""
         path = f"/v1/da/blobs/{blob_id.hex()}"
         found = await self._patiently(lambda: self._http.build_request("GET", path))
-        return str(found["problem"]) if isinstance(found, dict) and found.get("problem") else None
+        return str(found["problem"]) if found.get("problem") else None
 
-    async def _patiently(self, build: Callable[[], httpx.Request]) -> object:
+    async def _patiently(self, build: Callable[[], httpx.Request]) -> dict[str, object]:
         rules = self._rules
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + rules.seconds, rules.first_pause
@@ -142,24 +142,19 @@ class GatewayClient:
             await asyncio.sleep(wait)
             pause = min(2 * pause, rules.longest_pause)
 
-    async def _once(self, request: httpx.Request) -> tuple[int, object, float]:
+    async def _once(self, request: httpx.Request) -> tuple[int, dict[str, object], float]:
         """Status, parsed body and Retry-After of one request."""
         async with asyncio.timeout(self._rules.request_seconds):
             answer = await self._http.send(request, stream=True)
             try:
-                raw = b""
-                async for piece in answer.aiter_raw():
-                    raw += piece
-                    if len(raw) > MAX_ANSWER_BYTES:
-                        raise GatewayContradicted("the answer has no end", bytes=len(raw))
+                raw, is_all = await read_bounded(answer, MAX_ANSWER_BYTES)
             finally:
                 await answer.aclose()
         text = answer.headers.get("retry-after", "0")
         retry_after = float(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0.0
-        try:
-            return answer.status_code, from_json(raw, allow_inf_nan=False), retry_after
-        except ValueError:
-            return answer.status_code, None, retry_after
+        if not is_all:
+            raise GatewayContradicted("the answer has no end", maximum=MAX_ANSWER_BYTES)
+        return answer.status_code, json_object(raw), retry_after
 
 
 def _bytes(text: object, size: int) -> bytes:

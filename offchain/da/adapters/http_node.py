@@ -9,12 +9,10 @@ Errors follow RFC 9457 with a stable `code`. The process binds to loopback; an o
 through a proxy of their own. Source: docs/protocol/da.md#interfaces.
 """
 
-import asyncio
 import base64
 import binascii
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -26,33 +24,18 @@ from starlette.requests import ClientDisconnect
 
 from offchain.core.errors import (
     ApogeeError,
-    Conflict,
-    Corrupt,
     InvalidInput,
     NotFound,
-    Rejected,
-    Unavailable,
-    kind_of,
 )
 from offchain.da.accept import AcceptRows
+from offchain.da.adapters.http_face import OCTETS, drain, loopback_server, problem, status_of
 from offchain.da.adapters.peer_limits import PeerLimits
 from offchain.da.authenticate import SignedRequest
-from offchain.da.refusals import BodySize, RateLimited, RequestMalformed
+from offchain.da.refusals import BodySize, RequestMalformed
 from offchain.da.serve import MAX_ROWS_PER_REQUEST, RowServer
 
-HOST: Final = "127.0.0.1"
-OCTETS: Final = "application/octet-stream"
-MAX_DRAINED_BYTES: Final = 32 << 20
-DRAIN_SECONDS: Final = 2.0
+CONNECTIONS: Final = 256
 MAX_ROW_LIST: Final = 5 * MAX_ROWS_PER_REQUEST
-_STATUS: Final[dict[type[ApogeeError], HTTPStatus]] = {
-    InvalidInput: HTTPStatus.BAD_REQUEST,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Conflict: HTTPStatus.CONFLICT,
-    Rejected: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
 log = logging.getLogger(__name__)
 
 Readiness = Callable[[], Awaitable[str | None]]  # None: ready; otherwise why not
@@ -81,19 +64,7 @@ def build_node_app(face: NodeFace) -> FastAPI:
 
 def node_server(app: FastAPI, port: int) -> uvicorn.Server:
     """A server on loopback; `await server.serve()` runs it, `server.should_exit` stops it."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=HOST,
-            port=port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=30,
-            limit_concurrency=256,
-            timeout_graceful_shutdown=5,
-        )
-    )
+    return loopback_server(app, port, connections=CONNECTIONS)
 
 
 def _add_upload(app: FastAPI, face: NodeFace, counters: dict[str, int]) -> None:
@@ -108,7 +79,7 @@ def _add_upload(app: FastAPI, face: NodeFace, counters: dict[str, int]) -> None:
                 _blob_id(blob_id), signed, body, declared_bytes=declared
             )
         except ApogeeError:
-            await _drain(body)
+            await drain(body)
             raise
         except ClientDisconnect as error:
             raise BodySize(reason="the sender hung up") from error
@@ -174,37 +145,13 @@ def _add_errors(app: FastAPI, counters: dict[str, int]) -> None:
     @app.exception_handler(ApogeeError)
     async def refuse(request: Request, error: ApogeeError) -> Response:
         _count(counters, "refused_" + error.code.replace(".", "_"))
-        status = _STATUS.get(kind_of(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-        if isinstance(error, RateLimited):
-            status = HTTPStatus.TOO_MANY_REQUESTS
         log.info("request_refused", extra={"code": error.code, "path": request.url.path})
-        return _problem(error, status)
+        return problem(error, status_of(error))
 
     @app.exception_handler(HTTPException)
     async def unknown_route(_: Request, error: HTTPException) -> Response:
         wrapped = NotFound(str(error.detail)) if error.status_code == 404 else InvalidInput()
-        return _problem(wrapped, HTTPStatus(error.status_code))
-
-
-def _problem(error: ApogeeError, status: HTTPStatus) -> Response:
-    """RFC 9457: type, title, status, detail, and our code, fields and next step."""
-    import json
-
-    described = error.as_json()
-    body = {
-        "type": f"urn:apogee:error:{error.code}",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": described.pop("message"),
-        **described,
-    }
-    headers = {"Retry-After": "1"} if status in (429, 503) else None
-    return Response(
-        json.dumps(body),
-        status_code=status,
-        media_type="application/problem+json",
-        headers=headers,
-    )
+        return problem(wrapped, HTTPStatus(error.status_code))
 
 
 def _octets(raw: bytes) -> Response:
@@ -264,14 +211,3 @@ def _signed_request(request: Request) -> SignedRequest:
         )
     except (ValueError, binascii.Error) as error:
         raise RequestMalformed(reason=str(error)) from error
-
-
-async def _drain(body: AsyncIterator[bytes]) -> None:
-    """Read a refused body for a moment, so that its sender gets to read the refusal."""
-    left = MAX_DRAINED_BYTES
-    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            async for piece in body:
-                left -= len(piece)
-                if left < 0:
-                    return
