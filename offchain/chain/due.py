@@ -14,14 +14,16 @@ from offchain.chain.sender import TransactionSender
 MAX_LOSSES: Final = 16  # of one effect
 
 
-def execute_due(sender: TransactionSender, call: TypedCall, *, key: str) -> Receipt:
+def execute_due(
+    sender: TransactionSender, call: TypedCall, *, key: str, confirmations: int = 1
+) -> Receipt:
     """Send and wait. Raises: as `TransactionSender.execute`."""
     for _ in range(MAX_LOSSES):
         try:
-            return sender.execute(call, key=key)
+            return sender.execute(call, key=key, confirmations=confirmations)
         except SettledLost as lost:
             key = next_key(key, lost)
-    return sender.execute(call, key=key)
+    return sender.execute(call, key=key, confirmations=confirmations)
 
 
 def next_key(key: str, lost: SettledLost) -> str:

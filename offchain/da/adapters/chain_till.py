@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from offchain.chain.due import execute_due
 from offchain.chain.model import Receipt, TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.chain.reverts import error_for
@@ -119,7 +120,9 @@ class ChainTill:
         return self._execute(call, f"da.refund:{self.blob_id(terms).hex()}", fee)
 
     def _execute(self, call: TypedCall, key: str, value_wei: int = 0) -> Settlement:
-        receipt = self._sender.execute(call, key=key, confirmations=self._confirmations)
+        # The entrance takes a payment or a certificate of one blob once, so what a deep
+        # reorganisation took may be sent again.
+        receipt = execute_due(self._sender, call, key=key, confirmations=self._confirmations)
         return settlement_of(receipt, value_wei)
 
 
