@@ -93,15 +93,14 @@ def leave_seat(pool: uint256):
 
 
 @external
-def set_weight(pool: uint256, epoch: uint256, former_stake: uint256, stake: uint256, weight: uint256):
+def set_weight(pool: uint256, epoch: uint256, stake: uint256, weight: uint256):
     """
     @notice From `epoch` on the pool weighs `weight`.
-    @param former_stake What the service's total counted for the pool until now, wei.
-    @param stake What it counts from `epoch` on, wei.
+    @param stake What the service's total counts for the pool from `epoch` on, wei.
     @param weight Wei; 0 takes the pool out of the tree and its key out of the sum.
     """
     self._check_stake()
-    stake_tree._set_weight(pool, epoch, former_stake, stake, weight)
+    stake_tree._set_weight(pool, epoch, stake, weight)
 
 
 @external
@@ -226,7 +225,7 @@ def key_at(operator_id: uint256, epoch: uint256) -> Bytes[128]:
 @view
 @reentrant
 def seat_of(pool: uint256) -> uint256:
-    return stake_tree.seats[pool]
+    return stake_tree.seats[pool] & stake_tree.LOW_16
 
 
 @external

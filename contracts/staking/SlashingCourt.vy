@@ -17,11 +17,13 @@ from ..interfaces import IStakeView
 from ..shared import constants as C
 from ..shared import governed
 from . import case_book
+from . import case_limits
 from . import correlation
 from . import credits
 from . import guardians
 from . import insurance
 from . import offence_types
+from . import proceeds
 
 implements: ISlashingCourt
 
@@ -29,9 +31,11 @@ initializes: governed
 initializes: offence_types[governed := governed]
 initializes: guardians[governed := governed]
 initializes: case_book
+initializes: case_limits
 initializes: correlation
 initializes: insurance
 initializes: credits
+initializes: proceeds[governed := governed, insurance := insurance, credits := credits]
 
 exports: (
     governed.governance,
@@ -55,22 +59,17 @@ exports: (guardians.set_guardians, guardians.guardian_set, guardians.threshold)
 exports: (case_book.case_of, case_book.offence_id_of)
 exports: (insurance.open_round, insurance.rounds, insurance.claims)
 exports: (credits.withdraw, credits.credit_of)
+exports: (proceeds.treasury, proceeds.set_treasury)
+exports: case_limits.room_of
 
-EPOCH_CAP_BPS: constant(uint256) = 500  # of a service's stake, MISSED and ATTESTED together, per epoch
-INSURANCE_BPS: constant(uint256) = 200  # of all stake
-REPORTER_LIMIT: constant(uint256) = 10 * 10**18  # wei per case
 CORRELATION_FACTOR: constant(uint256) = 3  # Ethereum's
 
 STAKE: immutable(IStakeView)
 LEDGER: immutable(IStakeManager)  # the same contract, as its court sees it
-GENESIS: immutable(uint256)
-EPOCH: immutable(uint256)
 VETO_WINDOW: public(immutable(uint256))  # seconds
 CORRELATION_WINDOW: public(immutable(uint256))  # seconds
 
-treasury: reentrant(public(address))
 commitments: reentrant(public(HashMap[bytes32, uint256]))  # block number
-used: HashMap[uint256, HashMap[uint256, uint256]]  # service, epoch: wei that MISSED and ATTESTED took
 
 
 @deploy
@@ -87,7 +86,6 @@ def __init__(
     @param treasury Gets what reporter, victim and insurance leave.
     @param rule_delay How long a stricter rule waits, seconds.
     """
-    assert treasury != empty(address), "court: no treasury"
     epoch_length: uint256 = staticcall IStakeView(stake).epoch_length()
     veto_window: uint256 = staticcall IStakeManager(stake).veto_seconds()
     correlation_window: uint256 = staticcall IStakeManager(stake).correlation_seconds()
@@ -98,13 +96,12 @@ def __init__(
 
     governed.__init__(governance)
     offence_types.__init__(stake, rule_delay)
+    case_limits.__init__(stake)
+    proceeds.__init__(treasury)
     STAKE = IStakeView(stake)
     LEDGER = IStakeManager(stake)
-    GENESIS = staticcall IStakeView(stake).epoch_start(0)
-    EPOCH = epoch_length
     VETO_WINDOW = veto_window
     CORRELATION_WINDOW = correlation_window
-    self.treasury = treasury
 
 
 @external
@@ -162,18 +159,19 @@ def execute(offence_id: bytes32) -> uint256:
     assert block.timestamp >= case.opened_at + VETO_WINDOW, "court: veto window is open"
     rule: ISlashingCourt.Rule = offence_types._rule(case.offence)
     stake_at: uint256 = staticcall STAKE.stake_at(case.pool, case.epoch)
-    room: uint256 = self._room(rule.service, case.epoch, stake_at)
+    room: uint256 = case_limits._room(rule.service, case.epoch, stake_at)
     assert room != 0, "court: cap of this epoch is used"
 
-    due: uint256 = min(case.left, self._under_cap(rule, case.pool, case.epoch, stake_at))
+    due: uint256 = min(case.left, case_limits._under_cap(rule, case.pool, case.epoch, stake_at))
     part: uint256 = min(due, room)
     self._release(case.pool, part + case.left - due)
+    sentence: uint256 = 0
     if case.state == ISlashingCourt.CaseState.PENDING:
-        self._restrain(rule, case.pool)
+        sentence = case_limits._sentence(rule)
     taken: uint256 = 0
     to_victim: uint256 = 0
-    taken, to_victim = self._take(offence_id, case, part)
-    self._use(rule.service, taken)
+    taken, to_victim = self._take(offence_id, case, part, sentence)
+    case_limits._use(rule.service, taken)
 
     case.taken += taken
     case.loss -= to_victim
@@ -200,19 +198,19 @@ def settle_correlation(offence_id: bytes32) -> uint256:
     assert case.state == ISlashingCourt.CaseState.EXECUTED, "court: nothing to settle"
     rule: ISlashingCourt.Rule = offence_types._rule(case.offence)
     window: uint256 = self._window_of(case.epoch)
-    barred_at: uint256 = GENESIS + (window + 2) * CORRELATION_WINDOW + rule.evidence_seconds
-    assert block.timestamp > barred_at, "court: evidence may still come"
+    ends: uint256 = case_limits._start_of(0) + (window + 2) * CORRELATION_WINDOW
+    assert block.timestamp > ends + rule.evidence_seconds, "court: evidence may still come"
 
     stake_at: uint256 = staticcall STAKE.stake_at(case.pool, case.epoch)
     total: uint256 = staticcall STAKE.total_stake_at(rule.service, case.epoch)
     others: uint256 = correlation._others(case.offence, case.pool, window)
-    extra: uint256 = self._under_cap(rule, case.pool, case.epoch, stake_at)
+    extra: uint256 = case_limits._under_cap(rule, case.pool, case.epoch, stake_at)
     if total != 0:
         # without members the guilty were everybody
         extra = min(extra, CORRELATION_FACTOR * others * stake_at // total)
     taken: uint256 = 0
     to_victim: uint256 = 0
-    taken, to_victim = self._take(offence_id, case, extra)
+    taken, to_victim = self._take(offence_id, case, extra, 0)
     case.loss -= to_victim
     self._close(offence_id, case, ISlashingCourt.CaseState.CLOSED)
     return taken
@@ -223,7 +221,7 @@ def close_round():
     """
     @notice Fix the pot of the open round of insurance claims, in an epoch after that of its first claim.
     """
-    insurance._close_round(self._current_epoch())
+    insurance._close_round(case_limits._current_epoch())
 
 
 @external
@@ -234,7 +232,7 @@ def collect(offence_id: bytes32) -> uint256:
     """
     victim: address = empty(address)
     paid: uint256 = 0
-    victim, paid = insurance._collect(offence_id, self._current_epoch())
+    victim, paid = insurance._collect(offence_id, case_limits._current_epoch())
     credits._credit(victim, paid)
     return paid
 
@@ -274,29 +272,7 @@ def veto(offence_id: bytes32, reason: bytes32) -> bool:
     return True
 
 
-@external
-def set_treasury(treasury: address):
-    """
-    @notice Name who gets future remainders; credits of the former one stay his.
-    """
-    governed._check_governance()
-    assert treasury != empty(address), "court: no treasury"
-
-    self.treasury = treasury
-    log ISlashingCourt.TreasuryChanged(treasury=treasury)
-
-
 # --- VIEWS
-
-
-@external
-@view
-@reentrant
-def room_of(pool: uint256, epoch: uint256) -> uint256:
-    """
-    @return Wei that MISSED and ATTESTED cases of this pool for offences of `epoch` may take right now.
-    """
-    return self._room(pool & 255, epoch, staticcall STAKE.stake_at(pool, epoch))
 
 
 @external
@@ -313,14 +289,8 @@ def insurance_held() -> uint256:
 def _open(rule: ISlashingCourt.Rule, finding: IAdjudicator.Finding, reporter: address) -> bytes32:
     offence_id: bytes32 = case_book._id(finding.offence, finding.pool, finding.subject)
     assert not case_book._is_known(offence_id), "court: punished already"
-    stake_at: uint256 = self._check_finding(rule, finding)
-
-    due: uint256 = finding.amount
-    if rule.base_bps != 0:
-        due = stake_at * rule.base_bps // C.BPS
-    if rule.offence_class == C.ATTESTED:
-        due = min(due, stake_at * offence_types.ATTESTED_BPS // C.BPS)
-    due = min(due, self._under_cap(rule, finding.pool, finding.epoch, stake_at))
+    stake_at: uint256 = case_limits._check_finding(rule, finding)
+    due: uint256 = case_limits._due(rule, finding, stake_at)
     case: ISlashingCourt.Case = ISlashingCourt.Case(
         state=ISlashingCourt.CaseState.CLOSED,
         offence=finding.offence,
@@ -342,15 +312,15 @@ def _open(rule: ISlashingCourt.Rule, finding: IAdjudicator.Finding, reporter: ad
             window: uint256 = self._window_of(finding.epoch)
             correlation._add(finding.offence, finding.pool, window, stake_at)
     elif rule.offence_class == C.MISSED:
-        part = min(due, self._room(rule.service, finding.epoch, stake_at))
+        part = min(due, case_limits._room(rule.service, finding.epoch, stake_at))
         if part < due:
-            case.left = self._reservable(finding.pool, finding.epoch, due, part)
+            case.left = case_limits._reservable(finding.pool, finding.epoch, due, part)
         if case.left != 0:
             case.state = ISlashingCourt.CaseState.QUEUED
     else:
         part = 0
         case.state = ISlashingCourt.CaseState.PENDING
-        case.left = self._reservable(finding.pool, finding.epoch, due, 0)
+        case.left = case_limits._reservable(finding.pool, finding.epoch, due, 0)
     log ISlashingCourt.CaseOpened(
         offence_id=offence_id,
         pool=finding.pool,
@@ -362,12 +332,11 @@ def _open(rule: ISlashingCourt.Rule, finding: IAdjudicator.Finding, reporter: ad
     )
 
     if rule.offence_class != C.ATTESTED:
-        self._restrain(rule, finding.pool)
         to_victim: uint256 = 0
-        case.taken, to_victim = self._take(offence_id, case, part)
+        case.taken, to_victim = self._take(offence_id, case, part, case_limits._sentence(rule))
         case.loss -= to_victim
         if rule.offence_class == C.MISSED:
-            self._use(rule.service, case.taken)
+            case_limits._use(rule.service, case.taken)
     if case.state == ISlashingCourt.CaseState.CLOSED:
         case_book._enter_closed(offence_id, case)
         self._insure(offence_id, case)
@@ -380,57 +349,16 @@ def _open(rule: ISlashingCourt.Rule, finding: IAdjudicator.Finding, reporter: ad
 
 
 @internal
-@view
-def _check_finding(rule: ISlashingCourt.Rule, finding: IAdjudicator.Finding) -> uint256:
-    assert finding.pool & 255 == rule.service, "court: pool of another service"
-    assert finding.epoch <= self._current_epoch(), "court: epoch has not begun"
-    barred_at: uint256 = GENESIS + (finding.epoch + 1) * EPOCH + rule.evidence_seconds
-    assert block.timestamp <= barred_at, "court: evidence too late"
-    assert (finding.amount == 0) == (rule.base_bps != 0), "court: rate or amount, not both"
-    assert (finding.loss == 0) == (finding.victim == empty(address)), "court: loss without victim"
-    stake_at: uint256 = staticcall STAKE.stake_at(finding.pool, finding.epoch)
-    assert stake_at != 0, "court: nothing at stake"
-    return stake_at
-
-
-@internal
-def _restrain(rule: ISlashingCourt.Rule, pool: uint256):
-    if rule.tombstones:
-        extcall LEDGER.tombstone(pool >> 8)
-    elif rule.jail_epochs != 0:
-        until: uint256 = self._current_epoch() + 1 + rule.jail_epochs
-        extcall LEDGER.jail(pool, GENESIS + until * EPOCH)
-
-
-@internal
-def _take(offence_id: bytes32, case: ISlashingCourt.Case, amount: uint256) -> (uint256, uint256):
-    """@dev Returns what was taken and what of it the victim got."""
-    if amount == 0:
+def _take(
+    offence_id: bytes32, case: ISlashingCourt.Case, amount: uint256, sentence: uint256
+) -> (uint256, uint256):
+    """@dev Slash and sentence in one call. Returns what was taken and what of it the victim got."""
+    if amount == 0 and sentence == 0:
         return 0, 0
-    taken: uint256 = extcall LEDGER.slash(case.pool, case.epoch, amount)
-
-    to_reporter: uint256 = 0
-    if case.reporter != empty(address):
-        former: uint256 = min(case.taken * case.reporter_bps // C.BPS, REPORTER_LIMIT)
-        whole: uint256 = min((case.taken + taken) * case.reporter_bps // C.BPS, REPORTER_LIMIT)
-        to_reporter = whole - former
-        credits._credit(case.reporter, to_reporter)
-    to_victim: uint256 = min(taken - to_reporter, case.loss)
-    credits._credit(case.victim, to_victim)
-    rest: uint256 = taken - to_reporter - to_victim
-    limit: uint256 = staticcall LEDGER.total_stake() * INSURANCE_BPS // C.BPS
-    to_insurance: uint256 = insurance._deposit(rest, limit)
-    credits._credit(self.treasury, rest - to_insurance)
-    log ISlashingCourt.Slashed(
-        offence_id=offence_id,
-        pool=case.pool,
-        taken=taken,
-        to_reporter=to_reporter,
-        to_victim=to_victim,
-        to_insurance=to_insurance,
-        to_treasury=rest - to_insurance,
-    )
-    return taken, to_victim
+    taken: uint256 = extcall LEDGER.slash(case.pool, case.epoch, amount, sentence)
+    if taken == 0:
+        return 0, 0
+    return taken, proceeds._share_out(offence_id, case, taken, staticcall LEDGER.total_stake())
 
 
 @internal
@@ -444,7 +372,7 @@ def _close(offence_id: bytes32, case: ISlashingCourt.Case, state: ISlashingCourt
 @internal
 def _insure(offence_id: bytes32, case: ISlashingCourt.Case):
     if case.loss != 0:
-        insurance._register(offence_id, case.victim, case.loss, self._current_epoch())
+        insurance._register(offence_id, case.victim, case.loss, case_limits._current_epoch())
 
 
 @internal
@@ -454,53 +382,6 @@ def _release(pool: uint256, amount: uint256):
 
 
 @internal
-def _use(service: uint256, taken: uint256):
-    if taken != 0:
-        self.used[service][self._current_epoch()] += taken
-
-
-@internal
-@view
-def _room(service: uint256, epoch: uint256, stake_at: uint256) -> uint256:
-    """
-    @dev Measured by the stake of now or of the offence, whichever is more, so that a queue drains even when
-         everybody was jailed or has left.
-    """
-    now: uint256 = self._current_epoch()
-    stake: uint256 = max(staticcall STAKE.total_stake_at(service, now), stake_at)
-    if epoch != now:
-        stake = max(stake, staticcall STAKE.total_stake_at(service, epoch))
-    cap: uint256 = stake * EPOCH_CAP_BPS // C.BPS
-    return cap - min(cap, self.used[service][now])
-
-
-@internal
-@view
-def _under_cap(
-    rule: ISlashingCourt.Rule, pool: uint256, epoch: uint256, stake_at: uint256
-) -> uint256:
-    """@dev What all cases of one pool and epoch together may still take."""
-    cap: uint256 = stake_at * offence_types._cap_bps(rule) // C.BPS
-    return cap - min(cap, staticcall LEDGER.slashed_at(pool, epoch))
-
-
-@internal
-@view
-def _reservable(pool: uint256, epoch: uint256, due: uint256, part: uint256) -> uint256:
-    """@dev What of `due` can wait, after `part` is taken: exposed and not reserved for another case."""
-    exposed: uint256 = staticcall LEDGER.exposed(pool, epoch)
-    reserved: uint256 = staticcall LEDGER.reserved(pool)
-    free: uint256 = exposed - min(exposed, reserved)
-    return min(due, max(free, part)) - part
-
-
-@internal
-@view
-def _current_epoch() -> uint256:
-    return (block.timestamp - GENESIS) // EPOCH
-
-
-@internal
 @view
 def _window_of(epoch: uint256) -> uint256:
-    return epoch * EPOCH // CORRELATION_WINDOW
+    return (case_limits._start_of(epoch) - case_limits._start_of(0)) // CORRELATION_WINDOW

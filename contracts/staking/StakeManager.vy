@@ -61,7 +61,6 @@ exports: (
     stake_views.registry,
     stake_views.operator,
     stake_views.operator_of,
-    stake_views.key_of,
     stake_views.key_at,
     stake_views.operator_of_key,
     stake_views.stake_at,
@@ -72,6 +71,7 @@ exports: (
     stake_views.snapshot,
     stake_views.tree_root_at,
     stake_views.is_member,
+    stake_views.untold,
     stake_views.exposed,
     stake_views.slashed_at,
     stake_views.reserved,
@@ -84,6 +84,7 @@ exports: (
 )
 
 FORCE_DAYS: constant(uint256) = 1  # under MIN_STAKE, before anyone may close the pool
+TOMBSTONE: constant(uint256) = max_value(uint256)  # a sentence without end, for all of an operator's pools
 
 court: reentrant(public(address))  # SlashingCourt
 
@@ -171,7 +172,16 @@ def force_exit(pool: uint256):
     is_below: bool = below_since > 0 and block.timestamp >= below_since + FORCE_DAYS * epoch_clock.DAY
     is_out: bool = state.status == pool_book.TOMBSTONED or state.status == pool_book.EXITING
     assert is_out or is_below, "stake: pool in order"
-    self._close(pool, state.status)
+    self._close(pool)
+
+
+@external
+def reweigh(pool: uint256):
+    """
+    @notice Tell the tree what a pool weighs since the court took stake or standing from it; anyone may call.
+    """
+    assert pool_book._is_untold(pool), "stake: weight is told"
+    pool_book._tell(pool, epoch_clock._next_epoch())
 
 
 @external
@@ -223,7 +233,12 @@ def join(service: uint256, commission_bps: uint256):
     weight: uint256 = min(own + state.delegated, pool_book.MAX_LEVERAGE * own)
     evicted: uint256 = staticcall pool_book.REGISTRY.find_seat(pool, weight)
     if evicted != 0:
-        self._unseat(evicted, pool_book.EXITING)
+        # a tombstone stays; whoever else lost the seat may win one back
+        status: uint256 = pool_book._status(evicted)
+        pool_book._save_status(
+            evicted, max(status, pool_book.EXITING), epoch_clock._next_epoch(), False
+        )
+        extcall pool_book.REGISTRY.leave_seat(evicted)
         log IStakeManager.SeatLost(pool=evicted)
     extcall pool_book.REGISTRY.take_seat(pool)
     state.status = pool_book.ACTIVE
@@ -257,8 +272,7 @@ def leave(service: uint256):
     """
     @notice Stop serving: the whole pool goes to today's bucket, delegators turn their shares into tickets.
     """
-    pool: uint256 = self._own_pool(service)
-    self._close(pool, pool_book._status(pool))
+    self._close(self._own_pool(service))
 
 
 @external
@@ -267,11 +281,12 @@ def unjail(service: uint256):
     assert pool_book._status(pool) == pool_book.JAILED, "stake: not jailed"
     assert block.timestamp >= pool_book.terms[pool] >> 192, "stake: still jailed"
 
-    pool_book._save_status(pool, pool_book.ACTIVE, epoch_clock._next_epoch())
+    pool_book._save_status(pool, pool_book.ACTIVE, epoch_clock._next_epoch(), False)
     log IStakeManager.Unjailed(pool=pool)
 
 
 @external
+@reentrant
 def set_commission(service: uint256, commission_bps: uint256):
     """
     @notice Lower it at once, raise it after COMMISSION_DELAY.
@@ -281,18 +296,38 @@ def set_commission(service: uint256, commission_bps: uint256):
 
 # --- ROLE-GATED: SlashingCourt
 @external
-def slash(pool: uint256, epoch: uint256, amount: uint256) -> uint256:
+def slash(pool: uint256, epoch: uint256, amount: uint256, sentence: uint256) -> uint256:
     """
-    @notice Take up to `amount` for an offence of `epoch`, never more than its stake, and pay it to the court.
+    @notice Take up to `amount` for an offence of `epoch`, never more than its stake, and pay it to the court. Stake and
+            weight fall from the next epoch on; the tree hears of it when anyone calls `reweigh`.
+    @param sentence 0 for none; until when the pool is jailed, seconds, a longer one stands; max_value ends the
+           operator: no weight in any service, and no way back.
     @return Wei taken.
     """
     self._check_court()
-    total: uint256 = stake_ledger._slash(pool, epoch, amount)
+    status: uint256 = pool_book._status(pool)
+    if sentence == TOMBSTONE:
+        extcall pool_book.REGISTRY.tombstone(pool >> 8)
+        for index: uint256 in range(C.SERVICE_COUNT):
+            other: uint256 = (pool >> 8) << 8 | (index + 1)
+            if other != pool and pool_book._status(other) != pool_book.ABSENT:
+                pool_book._save_status(other, pool_book.TOMBSTONED, epoch_clock._next_epoch(), True)
+        if status != pool_book.ABSENT:
+            status = pool_book.TOMBSTONED
+        log IStakeManager.Tombstoned(operator_id=pool >> 8)
+    elif sentence > 0:
+        assert sentence < 2**64, "stake: jailed too long"
+        pool_book._jail_until(pool, sentence)
+        if status == pool_book.ACTIVE:
+            status = pool_book.JAILED
+        log IStakeManager.Jailed(pool=pool, until=sentence)
+    total: uint256 = stake_ledger._slash(pool, status, epoch, amount)
     raw_call(msg.sender, b"", value=total)
     return total
 
 
 @external
+@reentrant
 def reserve(pool: uint256, amount: uint256):
     self._check_court()
     total: uint256 = self._reserved(pool) + amount
@@ -301,6 +336,7 @@ def reserve(pool: uint256, amount: uint256):
 
 
 @external
+@reentrant
 def release(pool: uint256, amount: uint256):
     self._check_court()
     assert amount <= self._reserved(pool), "stake: not reserved"
@@ -308,12 +344,14 @@ def release(pool: uint256, amount: uint256):
 
 
 @external
+@reentrant
 def open_case(pool: uint256):
     self._check_court()
     pool_book._set_cases(pool, pool_book._cases(pool) + 1)
 
 
 @external
+@reentrant
 def close_case(pool: uint256):
     self._check_court()
     cases: uint256 = pool_book._cases(pool)
@@ -321,36 +359,9 @@ def close_case(pool: uint256):
     pool_book._set_cases(pool, cases - 1)
 
 
-@external
-def jail(pool: uint256, until: uint256):
-    """
-    @notice Take the weight away until the operator comes back after `until`; a longer sentence stands.
-    """
-    self._check_court()
-    assert until < 2**64, "stake: jailed too long"
-    if until > pool_book.terms[pool] >> 192:
-        pool_book._set_jailed_until(pool, until)
-    if pool_book._status(pool) == pool_book.ACTIVE:
-        pool_book._save_status(pool, pool_book.JAILED, epoch_clock._next_epoch())
-    log IStakeManager.Jailed(pool=pool, until=until)
-
-
-@external
-def tombstone(operator_id: uint256):
-    """
-    @notice End an operator: no weight in any service from the next epoch on, and no way back.
-    """
-    self._check_court()
-    extcall pool_book.REGISTRY.tombstone(operator_id)
-    for index: uint256 in range(C.SERVICE_COUNT):
-        pool: uint256 = operator_id << 8 | (index + 1)
-        if pool_book._status(pool) != pool_book.ABSENT:
-            self._unseat(pool, pool_book.TOMBSTONED)
-    log IStakeManager.Tombstoned(operator_id=operator_id)
-
-
 # --- ROLE-GATED: governance
 @external
+@reentrant
 def wire_court(court: address):
     """
     @notice Name SlashingCourt, once and for ever.
@@ -365,19 +376,11 @@ def wire_court(court: address):
 
 # --- INTERNAL
 @internal
-def _close(pool: uint256, status: uint256):
+def _close(pool: uint256):
     """
-    @dev A tombstone stays; every other pool may join again, once its sentence is over.
+    @dev The pool may join again, once its sentence is over; a tombstone of its operator stays with the registry.
     """
-    owner: address = staticcall pool_book.REGISTRY.owner_of(pool >> 8)
-    stays: uint256 = pool_book.TOMBSTONED if status == pool_book.TOMBSTONED else pool_book.ABSENT
-    stake_ledger._close(pool, owner, stays)
-    extcall pool_book.REGISTRY.leave_seat(pool)
-
-
-@internal
-def _unseat(pool: uint256, status: uint256):
-    pool_book._save_status(pool, status, epoch_clock._next_epoch())
+    stake_ledger._close(pool, staticcall pool_book.REGISTRY.owner_of(pool >> 8))
     extcall pool_book.REGISTRY.leave_seat(pool)
 
 

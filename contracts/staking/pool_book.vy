@@ -3,7 +3,8 @@
 @title Pools: tranches, shares and the weight they give
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: the weight the registry holds is min(stake, 5 x own) of an active pool with MIN_STAKE, else 0.
+@notice Invariant: a pool weighs min(stake, 5 x own) while active with MIN_STAKE, else 0, and the registry holds that
+        weight unless the pool is marked untold; `untold` counts the marks.
 @dev A pool's head word is its own newest checkpoint, a delegator's position likewise; older ones are in `checkpoints`.
      Packed by hand: Vyper gives every struct field a slot.
 """
@@ -55,10 +56,11 @@ struct Position:
 
 
 heads: HashMap[uint256, uint256]  # pool -> epoch 32 | active 8 | own 108 | delegated 108
-books: HashMap[uint256, uint256]  # pool -> shares 128 | generation 32 | checkpoints 32 | cases 16 | status 8
+books: HashMap[uint256, uint256]  # pool -> shares 128 | generation 32 | checkpoints 32 | cases 16 | status 8 | untold 40
 terms: HashMap[uint256, uint256]  # pool -> jailed until 64 | below MIN_STAKE since 64 | reserved 112
 positions: HashMap[address, HashMap[uint256, uint256]]  # epoch 32 | generation 32 | shares 128 | checkpoints 32
 prices: HashMap[uint256, uint256]  # pool -> epoch 32 | generation 32 | price 128 | checkpoints 32; 0 before
+untold: HashMap[uint256, uint256]  # service -> pools that weigh less than the tree says, until `reweigh`
 
 
 @deploy
@@ -88,7 +90,36 @@ def _load(pool: uint256) -> Pool:
 @internal
 def _save(pool: uint256, state: Pool, epoch: uint256):
     """
-    @dev Write both words of a pool, keep the head that was in force, tell the registry when stake or weight changed.
+    @dev Write a pool and tell the registry what it does not know yet.
+    """
+    if self._write(pool, state, epoch) or self._is_untold(pool):
+        self._tell(pool, epoch)
+
+
+@internal
+def _save_untold(pool: uint256, state: Pool, epoch: uint256):
+    """
+    @dev Write a pool, and leave the tree to `reweigh`: a report pays for the slash, not for the service's tree.
+    """
+    if self._write(pool, state, epoch) and not self._is_untold(pool):
+        self.books[pool] |= 1
+        self.untold[pool & 255] += 1
+
+
+@internal
+def _tell(pool: uint256, epoch: uint256):
+    if self._is_untold(pool):
+        self.books[pool] -= 1
+        self.untold[pool & 255] -= 1
+    head: uint256 = self.heads[pool]
+    weight: uint256 = self._weight(head, self._min_stake(pool & 255))
+    extcall REGISTRY.set_weight(pool, epoch, self._stake(head) if weight > 0 else 0, weight)
+
+
+@internal
+def _write(pool: uint256, state: Pool, epoch: uint256) -> bool:
+    """
+    @dev Write both words of a pool and keep the head that was in force; returns whether the tree must hear of it.
     """
     former: uint256 = self.heads[pool]
     count: uint256 = checkpoints._keep(convert(pool, bytes32), former, state.count, epoch)
@@ -97,6 +128,7 @@ def _save(pool: uint256, state: Pool, epoch: uint256):
     self.heads[pool] = head
     self.books[pool] = (
         state.shares << 128 | state.generation << 96 | count << 64 | state.cases << 48 | state.status << 40
+        | self.books[pool] & 1
     )
 
     min_stake: uint256 = self._min_stake(pool & 255)
@@ -106,24 +138,18 @@ def _save(pool: uint256, state: Pool, epoch: uint256):
         below_since: uint256 = block.timestamp if stake < min_stake else 0
         word: uint256 = self.terms[pool]
         self.terms[pool] = (word >> 192) << 192 | below_since << 128 | (word & LOW_112)
-    self._tell_registry(pool, epoch, former, head, min_stake)
-
-
-@internal
-def _tell_registry(pool: uint256, epoch: uint256, former: uint256, head: uint256, min_stake: uint256):
-    former_weight: uint256 = self._weight(former, min_stake)
     weight: uint256 = self._weight(head, min_stake)
-    former_stake: uint256 = self._stake(former) if former_weight > 0 else 0
-    stake: uint256 = self._stake(head) if weight > 0 else 0
-    if former_weight != weight or former_stake != stake:
-        extcall REGISTRY.set_weight(pool, epoch, former_stake, stake, weight)
+    return self._weight(former, min_stake) != weight or (weight > 0 and former_stake != stake)
 
 
 @internal
-def _save_status(pool: uint256, status: uint256, epoch: uint256):
+def _save_status(pool: uint256, status: uint256, epoch: uint256, is_untold: bool):
     state: Pool = self._load(pool)
     state.status = status
-    self._save(pool, state, epoch)
+    if is_untold:
+        self._save_untold(pool, state, epoch)
+    else:
+        self._save(pool, state, epoch)
 
 
 @internal
@@ -141,8 +167,12 @@ def _set_reserved(pool: uint256, reserved: uint256):
 
 
 @internal
-def _set_jailed_until(pool: uint256, until: uint256):
-    self.terms[pool] = until << 192 | (self.terms[pool] & (2**192 - 1))
+def _jail_until(pool: uint256, until: uint256):
+    """
+    @dev The sentence has the highest bits, so the longer one is the larger word.
+    """
+    word: uint256 = self.terms[pool]
+    self.terms[pool] = max(word, until << 192 | (word & (2**192 - 1)))
 
 
 @internal
@@ -167,6 +197,12 @@ def _save_price(pool: uint256, state: Pool, epoch: uint256):
     if state.shares > 0:
         price = state.delegated * PRICE_ONE // state.shares
     self.prices[pool] = self._pack(epoch, state.generation, price, count)
+
+
+@internal
+@view
+def _is_untold(pool: uint256) -> bool:
+    return self.books[pool] & 1 == 1
 
 
 @internal

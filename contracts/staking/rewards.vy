@@ -14,8 +14,7 @@ UNIT_SHIFT: constant(uint256) = 128
 FRACTION: constant(uint256) = 2**128 - 1
 LOW_16: constant(uint256) = 2**16 - 1
 
-COMMISSION_DELAY: immutable(uint256)  # seconds a raise waits
-
+commission_delay: uint256  # seconds a raise waits
 accrued: HashMap[uint256, HashMap[uint256, uint256]]  # pool -> generation -> units per share
 carries: HashMap[uint256, uint256]  # pool -> units not yet accrued
 entries: HashMap[address, HashMap[uint256, uint256]]  # account -> pool -> `accrued` when last settled
@@ -26,7 +25,7 @@ rates: HashMap[uint256, uint256]  # pool -> next from 64 | next bps 16 | current
 
 @deploy
 def __init__(commission_delay: uint256):
-    COMMISSION_DELAY = commission_delay
+    self.commission_delay = commission_delay
 
 
 @internal
@@ -53,10 +52,9 @@ def _settle(account: address, pool: uint256, generation: uint256, shares: uint25
     """
     @dev Credit what `shares` earned since the last call; call before shares or generation of the account change.
     """
-    if shares > 0:
-        earned: uint256 = shares * (self.accrued[pool][generation] - self.entries[account][pool])
-        if earned > 0:
-            self.owed[account][pool] += earned
+    earned: uint256 = self._earned(account, pool, generation, shares)
+    if earned > 0:
+        self.owed[account][pool] += earned
     self.entries[account][pool] = self.accrued[pool][next_generation]
 
 
@@ -81,7 +79,7 @@ def _set_commission(pool: uint256, bps: uint256, is_immediate: bool):
     current: uint256 = self._commission(pool)
     since: uint256 = block.timestamp
     if bps > current and not is_immediate:
-        since += COMMISSION_DELAY
+        since += self.commission_delay
     else:
         current = bps
     self.rates[pool] = since << 32 | bps << 16 | current
@@ -91,13 +89,22 @@ def _set_commission(pool: uint256, bps: uint256, is_immediate: bool):
 @internal
 @view
 def _claimable(account: address, pool: uint256, generation: uint256, shares: uint256, is_owner: bool) -> uint256:
-    units: uint256 = self.owed[account][pool]
-    if shares > 0:
-        units += shares * (self.accrued[pool][generation] - self.entries[account][pool])
+    units: uint256 = self.owed[account][pool] + self._earned(account, pool, generation, shares)
     amount: uint256 = units >> UNIT_SHIFT
     if is_owner:
         amount += self.operator_owed[pool]
     return amount
+
+
+@internal
+@view
+def _earned(account: address, pool: uint256, generation: uint256, shares: uint256) -> uint256:
+    """
+    @dev Units since the account was settled; without shares its entry belongs to no generation.
+    """
+    if shares == 0:
+        return 0
+    return shares * (self.accrued[pool][generation] - self.entries[account][pool])
 
 
 @internal

@@ -159,7 +159,7 @@ def _pay_ticket(ticket_id: uint256, ticket: IStakeManager.Ticket) -> uint256:
 
 
 @internal
-def _close(pool: uint256, owner: address, status: uint256):
+def _close(pool: uint256, owner: address):
     """
     @dev Everything active goes to the bucket of the day; delegators take their part of it as tickets when they like.
          A pool that holds nothing closes too, or its seat would stay taken for ever.
@@ -167,11 +167,10 @@ def _close(pool: uint256, owner: address, status: uint256):
     state: pool_book.Pool = pool_book._load(pool)
     own: uint256 = state.own
     delegated: uint256 = state.delegated
-    is_live: bool = state.status != pool_book.ABSENT and state.status != pool_book.TOMBSTONED
-    assert is_live or own + delegated > 0, "stake_ledger: nothing to close"
+    assert state.status != pool_book.ABSENT or own + delegated > 0, "stake_ledger: nothing to close"
     epoch: uint256 = epoch_clock._next_epoch()
     state.own = 0
-    state.status = status
+    state.status = pool_book.ABSENT
     state = self._close_generation(pool, state, epoch)
     pool_book._save(pool, state, epoch)
     if own > 0:
@@ -202,34 +201,35 @@ def _close_generation(pool: uint256, state: pool_book.Pool, epoch: uint256) -> p
 
 
 @internal
-def _slash(pool: uint256, epoch: uint256, amount: uint256) -> uint256:
+def _slash(pool: uint256, status: uint256, epoch: uint256, amount: uint256) -> uint256:
     """
-    @dev Self first, then delegated pro rata; active tranches and every bucket of the offence's day or later.
+    @dev Self first, then delegated pro rata; active tranches and every bucket of the offence's day or later. The
+         pool's new status is saved with what is left.
     """
     epoch_clock._check_final(epoch)
     state: pool_book.Pool = pool_book._load(pool)
+    is_changed: bool = state.status != status
+    state.status = status
     first_day: uint256 = epoch_clock._day_of(epoch)
     held: uint256[2] = self._exposed(pool, state, first_day)
     before: uint256 = self.taken[pool][epoch]
     room: uint256 = pool_book._stake(pool_book._head_at(pool, epoch)) - before
     total: uint256 = min(min(amount, room), held[0] + held[1])
-    if total == 0:
-        return 0
-
-    self.taken[pool][epoch] = before + total
     due: uint256[2] = [min(total, held[0]), total - min(total, held[0])]
-    log IStakeManager.Slashed(pool=pool, epoch=epoch, own=due[0], delegated=due[1])
-    due, held = exit_buckets._cut(pool, first_day, due, held)
+    if total > 0:
+        self.taken[pool][epoch] = before + total
+        log IStakeManager.Slashed(pool=pool, epoch=epoch, own=due[0], delegated=due[1])
+        due, held = exit_buckets._cut(pool, first_day, due, held)
     now: uint256 = epoch_clock._next_epoch()
-    if due[0] + due[1] > 0:
-        state.own -= due[0]
-        state.delegated -= due[1]
-        if due[1] > 0:
-            if state.delegated == 0 or state.delegated < state.shares >> CLOSING_SHIFT:
-                state = self._close_generation(pool, state, now)
-            else:
-                pool_book._save_price(pool, state, now)
-        pool_book._save(pool, state, now)
+    state.own -= due[0]
+    state.delegated -= due[1]
+    if due[1] > 0:
+        if state.delegated == 0 or state.delegated < state.shares >> CLOSING_SHIFT:
+            state = self._close_generation(pool, state, now)
+        else:
+            pool_book._save_price(pool, state, now)
+    if is_changed or due[0] + due[1] > 0:
+        pool_book._save_untold(pool, state, now)
     return total
 
 

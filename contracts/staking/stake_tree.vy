@@ -27,7 +27,7 @@ LEVELS: constant(uint256) = 6  # stored levels, four children each: 4**6 = 2**12
 
 SEATS: immutable(uint256)  # MAX_OPERATORS, smaller in tests
 
-seats: HashMap[uint256, uint256]  # pool -> seat + 1
+seats: HashMap[uint256, uint256]  # pool -> stake in the total 108 | seat + 1 16
 pools: HashMap[uint256, uint256]  # service << 16 | seat -> pool
 vacant: HashMap[uint256, uint256]  # service << 16 | n -> a seat somebody left
 desks: HashMap[uint256, uint256]  # service -> checkpoints 32 | aggregate checkpoints 32 | vacant 16 | used 16
@@ -75,7 +75,7 @@ def _leave_seat(pool: uint256):
     @dev The pool's weight is 0 by now, so its leaf is empty.
     """
     service: uint256 = pool & 255
-    seat: uint256 = self.seats[pool] - 1
+    seat: uint256 = (self.seats[pool] & LOW_16) - 1
     desk: uint256 = self.desks[service]
     self.vacant[service << 16 | ((desk >> 16) & LOW_16)] = seat
     self.desks[service] = desk + (1 << 16)
@@ -84,13 +84,15 @@ def _leave_seat(pool: uint256):
 
 
 @internal
-def _set_weight(pool: uint256, epoch: uint256, former_stake: uint256, stake: uint256, weight: uint256):
+def _set_weight(pool: uint256, epoch: uint256, stake: uint256, weight: uint256):
     """
-    @dev From `epoch` on the pool weighs `weight`. Stakes are those counted in the service's total: 0 for no member.
+    @dev From `epoch` on the pool weighs `weight` and the service's total counts `stake` for it: 0 for no member.
     """
     service: uint256 = pool & 255
     operator_id: uint256 = pool >> 8
-    seat: uint256 = self.seats[pool] - 1
+    former_stake: uint256 = self.seats[pool] >> 16
+    seat: uint256 = (self.seats[pool] & LOW_16) - 1
+    self.seats[pool] = stake << 16 | (seat + 1)
     former_weight: uint256 = self._weight_of_seat(service, seat)
 
     self._keep_head(service, epoch)
@@ -121,7 +123,7 @@ def _replace_key(operator_id: uint256, former_hash: bytes32, epoch: uint256):
     )
     for index: uint256 in range(C.SERVICE_COUNT):
         service: uint256 = index + 1
-        seat: uint256 = self.seats[operator_id << 8 | service]
+        seat: uint256 = self.seats[operator_id << 8 | service] & LOW_16
         if seat == 0:
             continue
         weight: uint256 = self._weight_of_seat(service, seat - 1)

@@ -4,7 +4,7 @@
 @title What services, courts and users read of the stake
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: nothing here writes, and no value of an epoch is told before its cut-off has passed.
+@notice Invariant: nothing here writes after deployment, and no value of an epoch is told before its cut-off has passed.
 @dev StakeManager exports all of it. Identity is kept by OperatorRegistry and passed on.
 """
 from ..interfaces import IStakeManager
@@ -21,18 +21,13 @@ uses: pool_book
 uses: rewards
 uses: stake_ledger
 
-EVIDENCE_LONG: immutable(uint256)  # seconds, DA and RELAYER
-EVIDENCE_SHORT: immutable(uint256)
-VETO: immutable(uint256)
-CORRELATION: immutable(uint256)
+# Read when a court is built and when it adds a type, so not worth 32 bytes of code each.
+windows: uint256[4]  # seconds: evidence of DA and RELAYER, of the others, veto, correlation
 
 
 @deploy
 def __init__(terms: IStakeManager.Terms):
-    EVIDENCE_LONG = terms.evidence_long
-    EVIDENCE_SHORT = terms.evidence_short
-    VETO = terms.veto
-    CORRELATION = terms.correlation
+    self.windows = [terms.evidence_long, terms.evidence_short, terms.veto, terms.correlation]
 
 
 # --- TIME
@@ -82,21 +77,21 @@ def unbonding_seconds(service: uint256) -> uint256:
 @view
 @reentrant
 def evidence_seconds(service: uint256) -> uint256:
-    return EVIDENCE_LONG if pool_book._is_long(service) else EVIDENCE_SHORT
+    return self.windows[0] if pool_book._is_long(service) else self.windows[1]
 
 
 @external
 @view
 @reentrant
 def veto_seconds() -> uint256:
-    return VETO
+    return self.windows[2]
 
 
 @external
 @view
 @reentrant
 def correlation_seconds() -> uint256:
-    return CORRELATION
+    return self.windows[3]
 
 
 # --- IDENTITY
@@ -118,14 +113,7 @@ def operator(operator_id: uint256) -> IStakeView.Operator:
 @view
 @reentrant
 def operator_of(account: address) -> uint256:
-    return staticcall pool_book.REGISTRY.operator_of(account)
-
-
-@external
-@view
-@reentrant
-def key_of(operator_id: uint256) -> Bytes[128]:
-    return staticcall pool_book.REGISTRY.key_of(operator_id)
+    return convert(self._ask(), uint256)
 
 
 @external
@@ -139,7 +127,7 @@ def key_at(operator_id: uint256, epoch: uint256) -> Bytes[128]:
 @view
 @reentrant
 def operator_of_key(key_hash: bytes32) -> uint256:
-    return staticcall pool_book.REGISTRY.operator_of_key(key_hash)
+    return convert(self._ask(), uint256)
 
 
 # --- STAKE
@@ -163,34 +151,28 @@ def weight_at(pool: uint256, epoch: uint256) -> uint256:
 @view
 @reentrant
 def total_weight_at(service: uint256, epoch: uint256) -> uint256:
-    stake: uint256 = 0
-    weight: uint256 = 0
-    stake, weight = staticcall pool_book.REGISTRY.totals_at(service, epoch)
-    return weight
+    return self._totals(service, epoch)[1]
 
 
 @external
 @view
 @reentrant
 def total_stake_at(service: uint256, epoch: uint256) -> uint256:
-    stake: uint256 = 0
-    weight: uint256 = 0
-    stake, weight = staticcall pool_book.REGISTRY.totals_at(service, epoch)
-    return stake
+    return self._totals(service, epoch)[0]
 
 
 @external
 @view
 @reentrant
 def total_stake() -> uint256:
-    return staticcall pool_book.REGISTRY.total_stake()
+    return convert(self._ask(), uint256)
 
 
 @external
 @view
 @reentrant
 def snapshot(epoch: uint256) -> bytes32:
-    return staticcall pool_book.REGISTRY.snapshot(epoch)
+    return self._ask()
 
 
 @external
@@ -205,6 +187,16 @@ def tree_root_at(service: uint256, epoch: uint256) -> bytes32:
 @reentrant
 def is_member(pool: uint256) -> bool:
     return pool_book._weight(pool_book.heads[pool], pool_book._min_stake(pool & 255)) > 0
+
+
+@external
+@view
+@reentrant
+def untold(service: uint256) -> uint256:
+    """
+    @return Pools whose weight in the tree is that from before a slash; 0 when the tree is up to date.
+    """
+    return pool_book.untold[service]
 
 
 @external
@@ -244,7 +236,7 @@ def pool_state(pool: uint256) -> IStakeManager.PoolState:
         open_cases=state.cases,
         jailed_until=terms >> 192,
         below_since=(terms >> 128) & pool_book.LOW_64,
-        reserved=(pool_book.terms[pool] & pool_book.LOW_112),
+        reserved=terms & pool_book.LOW_112,
     )
 
 
@@ -291,3 +283,27 @@ def votes_at(account: address, pool: uint256, time: uint256) -> uint256:
     if pool_book._is_owner(account, pool):
         votes += (pool_book._head_at(pool, epoch) >> 108) & pool_book.AMOUNT
     return votes
+
+
+# --- INTERNAL
+@internal
+@view
+def _ask() -> bytes32:
+    """
+    @dev OperatorRegistry's answer to the same call, one word.
+    """
+    return convert(
+        raw_call(pool_book.REGISTRY.address, msg.data, max_outsize=32, is_static_call=True), bytes32
+    )
+
+
+@internal
+@view
+def _totals(service: uint256, epoch: uint256) -> uint256[2]:
+    """
+    @dev Stake and weight of a service's members.
+    """
+    stake: uint256 = 0
+    weight: uint256 = 0
+    stake, weight = staticcall pool_book.REGISTRY.totals_at(service, epoch)
+    return [stake, weight]

@@ -13,6 +13,7 @@ from offchain.core.errors import Conflict, Rejected
 from offchain.core.hashing import TAG_OFFENCE, keccak
 from offchain.core.units import BPS, WEI_PER_COIN
 from offchain.staking.insurance import Insurance, WrongState
+from offchain.staking.model import TOMBSTONE
 
 DA: Final = 1
 DA_CAP_BPS: Final = 3_000
@@ -127,13 +128,11 @@ class Ledger(Protocol):
     def slashed_at(self, pool: int, epoch: int) -> int: ...
     def exposed(self, pool: int, epoch: int) -> int: ...
     def reserved(self, pool: int) -> int: ...
-    def slash(self, pool: int, epoch: int, amount: int) -> int: ...
+    def slash(self, pool: int, epoch: int, amount: int, sentence: int) -> int: ...
     def reserve(self, pool: int, amount: int) -> None: ...
     def release(self, pool: int, amount: int) -> None: ...
     def open_case(self, pool: int) -> None: ...
     def close_case(self, pool: int) -> None: ...
-    def jail(self, pool: int, until: int) -> None: ...
-    def tombstone(self, operator_id: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +238,10 @@ class Court:
         elif rule.correlated and rule.base_bps < rule.cap_bps:
             case.state = CaseState.EXECUTED
         self.cases[number] = case
+        sentence = 0
         if rule.offence_class is not OffenceClass.ATTESTED:
-            self._restrain(rule, finding.pool, now)
-        taken = self._take(case, part)
+            sentence = self._sentence(rule, now)
+        taken = self._take(case, part, sentence)
         if rule.offence_class is OffenceClass.MISSED:
             self._use(rule.service, now, taken)
         if case.state is CaseState.CLOSED:
@@ -261,9 +261,8 @@ class Court:
         due = min(case.left, self._under_cap(rule, case))
         part = min(due, room)
         self.ledger.release(case.finding.pool, part + case.left - due)
-        if case.state is CaseState.PENDING:
-            self._restrain(rule, case.finding.pool, now)
-        taken = self._take(case, part)
+        sentence = self._sentence(rule, now) if case.state is CaseState.PENDING else 0
+        taken = self._take(case, part, sentence)
         self._use(rule.service, now, taken)
         case.left = due - part
         if taken < part:
@@ -287,7 +286,7 @@ class Court:
         if total:
             more = CORRELATION_FACTOR * self.others_guilty(case.finding) * case.stake_at // total
             extra = min(extra, more)
-        taken = self._take(case, extra)
+        taken = self._take(case, extra, 0)
         self._close(number, case, now)
         return taken
 
@@ -357,8 +356,10 @@ class Court:
         free = max(exposed - self.ledger.reserved(case.finding.pool), 0)
         return min(due, max(free, part)) - part
 
-    def _take(self, case: Case, amount: int) -> int:
-        taken = self.ledger.slash(case.finding.pool, case.finding.epoch, amount) if amount else 0
+    def _take(self, case: Case, amount: int, sentence: int) -> int:
+        taken = 0
+        if amount or sentence:
+            taken = self.ledger.slash(case.finding.pool, case.finding.epoch, amount, sentence)
         limit = self.ledger.total_stake() * INSURANCE_BPS // BPS
         shares = share_out(case, taken, insurance_room=limit - self.insurance.held)
         if case.reporter is not None:
@@ -371,12 +372,14 @@ class Court:
         case.loss -= shares.victim
         return taken
 
-    def _restrain(self, rule: Rule, pool: int, now: int) -> None:
+    def _sentence(self, rule: Rule, now: int) -> int:
+        """What the ledger is told with the slash: nothing, jail until a time, or the end."""
         if rule.tombstones:
-            self.ledger.tombstone(pool >> 8)
-        elif rule.jail_epochs:
-            until = self.clock.epoch_of(now) + 1 + rule.jail_epochs
-            self.ledger.jail(pool, self.clock.genesis + until * self.clock.epoch_seconds)
+            return TOMBSTONE
+        if not rule.jail_epochs:
+            return 0
+        until = self.clock.epoch_of(now) + 1 + rule.jail_epochs
+        return self.clock.genesis + until * self.clock.epoch_seconds
 
     def _close(self, number: bytes, case: Case, now: int) -> None:
         case.state = CaseState.CLOSED

@@ -110,6 +110,13 @@ class PoolInOrder(StakingRefusal, Conflict):
     reason = "stake: pool in order"
 
 
+class WeightTold(StakingRefusal, Conflict):
+    """The tree knows this pool's weight already."""
+
+    code = "staking.weight_told"
+    reason = "stake: weight is told"
+
+
 class NothingToClaim(StakingRefusal, Conflict):
     """No reward is owed here."""
 

@@ -16,6 +16,7 @@ from offchain.staking.model import (
     MAX_LEVERAGE,
     MAX_TRANCHE_WEI,
     PRICE_ONE,
+    TOMBSTONE,
     Clock,
     History,
     OperatorId,
@@ -68,6 +69,7 @@ class StakeLedger:
     positions: dict[tuple[Address, PoolId], History[Position]] = field(default_factory=dict)
     prices: dict[PoolId, History[Price]] = field(default_factory=dict)
     taken: defaultdict[tuple[PoolId, int], int] = field(default_factory=lambda: defaultdict(int))
+    untold_pools: set[PoolId] = field(default_factory=set)  # the tree has an older weight
     balance: int = 0
 
     def __post_init__(self) -> None:
@@ -101,7 +103,9 @@ class StakeLedger:
         if state.status == Status.ABSENT:
             self.rewards.set_commission(pool, commission_bps, now=self.now, is_immediate=True)
         if evicted is not None:
-            self._unseat(evicted, Status.EXITING)
+            loser = self.pool(evicted)
+            self._save(evicted, replace(loser, status=max(loser.status, Status.EXITING)))
+            self.roster.leave_seat(evicted)
         self.roster.take_seat(pool)
         self.balance += value
         self._save(pool, replace(state, status=Status.ACTIVE, own=own))
@@ -207,6 +211,12 @@ class StakeLedger:
             raise errors.PoolInOrder(pool=pool)
         self._close(pool)
 
+    def reweigh(self, pool: PoolId) -> None:
+        """Tell the tree what the court left of a pool's weight. Raises: WeightTold."""
+        if pool not in self.untold_pools:
+            raise errors.WeightTold(pool=pool)
+        self._tell(pool)
+
     def reward(self, pool: PoolId, value: int) -> None:
         """Raises: NoStakeToReward."""
         state = self.pool(pool)
@@ -230,10 +240,17 @@ class StakeLedger:
         return paid
 
     # --- the court
-    def slash(self, pool: PoolId, epoch: int, amount: int) -> int:
-        """Returns the wei taken: own first, then delegated pro rata. Raises: EpochNotFinal."""
+    def slash(self, pool: PoolId, epoch: int, amount: int, sentence: int = 0) -> int:
+        """Returns the wei taken: own first, then delegated pro rata.
+
+        `sentence` is 0, the time until which the pool is jailed, or TOMBSTONE. The tree hears of
+        all this by `reweigh`. Raises: EpochNotFinal, JailedTooLong.
+        """
         self.clock.check_final(epoch, self.now)
+        if 2**64 <= sentence < TOMBSTONE:
+            raise errors.JailedTooLong(until=sentence)
         first_day = self.clock.day_of(epoch)
+        status = self._pass_sentence(pool, sentence)
         state = self.pool(pool)
         bucket_own, bucket_delegated = self.buckets.held(pool, first_day)
         own, delegated = bucket_own + state.own, bucket_delegated + state.delegated
@@ -241,18 +258,19 @@ class StakeLedger:
             self.pools[pool].at(epoch).stake - self.taken[pool, epoch] if pool in self.pools else 0
         )
         total = min(amount, room, own + delegated)
-        if total == 0:
-            return 0
         self.taken[pool, epoch] += total
         self.balance -= total
         due = [min(total, own), total - min(total, own)]
         due[0] = self.buckets.cut(pool, first_day, Tranche.OWN, due=due[0], held=own)
         due[1] = self.buckets.cut(pool, first_day, Tranche.DELEGATED, due=due[1], held=delegated)
-        if due[0] or due[1]:
-            state = replace(state, own=state.own - due[0], delegated=state.delegated - due[1])
-            if due[1]:
-                state = self._reprice(pool, state)
-            self._save(pool, state)
+        is_changed = status != state.status or any(due)
+        state = replace(
+            state, status=status, own=state.own - due[0], delegated=state.delegated - due[1]
+        )
+        if due[1]:
+            state = self._reprice(pool, state)
+        if is_changed:
+            self._save_untold(pool, state)
         return total
 
     def reserve(self, pool: PoolId, amount: int) -> None:
@@ -273,17 +291,6 @@ class StakeLedger:
             raise errors.NoOpenCase(pool=pool)
         self._replace(pool, open_cases=self.pool(pool).open_cases - 1)
 
-    def jail(self, pool: PoolId, until: int) -> None:
-        self._replace(pool, jailed_until=max(until, self.pool(pool).jailed_until))
-        if self.pool(pool).status == Status.ACTIVE:
-            self._save(pool, replace(self.pool(pool), status=Status.JAILED))
-
-    def tombstone(self, number: OperatorId) -> None:
-        self.roster.tombstoned.add(number)
-        for pool in self.roster.pools_of(number):
-            if self.pool(pool).status != Status.ABSENT:
-                self._unseat(pool, Status.TOMBSTONED)
-
     # --- views
     def pool(self, pool: PoolId) -> PoolState:
         return self.pools[pool].newest if pool in self.pools else _EMPTY_POOL
@@ -303,6 +310,10 @@ class StakeLedger:
     def exposed(self, pool: PoolId, epoch: int) -> int:
         """Wei that may still answer for an offence of `epoch`."""
         return self.pool(pool).stake + sum(self.buckets.held(pool, self.clock.day_of(epoch)))
+
+    def untold(self, service: Service) -> int:
+        """Pools whose weight in the tree is that from before a slash."""
+        return sum(service_of(pool) is service for pool in self.untold_pools)
 
     def claimable(self, account: Address, pool: PoolId) -> int:
         held = self.position(account, pool)
@@ -346,17 +357,50 @@ class StakeLedger:
     def _state_at(self, pool: PoolId, epoch: int) -> PoolState:
         return self.pools[pool].at(epoch) if pool in self.pools else _EMPTY_POOL
 
+    def _pass_sentence(self, pool: PoolId, sentence: int) -> int:
+        """Jail the pool or end its operator; returns the status the pool is to be saved with."""
+        status = self.pool(pool).status
+        if sentence == TOMBSTONE:
+            self.roster.tombstoned.add(operator_of(pool))
+            for other in self.roster.pools_of(operator_of(pool)):
+                state = self.pool(other)
+                if other != pool and state.status != Status.ABSENT:
+                    self._save_untold(other, replace(state, status=Status.TOMBSTONED))
+            return status if status == Status.ABSENT else Status.TOMBSTONED
+        if sentence:
+            self._replace(pool, jailed_until=max(sentence, self.pool(pool).jailed_until))
+            return Status.JAILED if status == Status.ACTIVE else status
+        return status
+
     def _save(self, pool: PoolId, state: PoolState) -> None:
         """Let a changed pool count from the next epoch on, in the tree as well."""
+        if self._write(pool, state) or pool in self.untold_pools:
+            self._tell(pool)
+
+    def _save_untold(self, pool: PoolId, state: PoolState) -> None:
+        """Let a changed pool count from the next epoch on, and leave the tree to `reweigh`."""
+        if self._write(pool, state):
+            self.untold_pools.add(pool)
+
+    def _tell(self, pool: PoolId) -> None:
+        state = self.pool(pool)
+        weight = state.weight(self.terms.min_stake(service_of(pool)))
+        stake = state.stake if weight else 0
+        self.roster.set_weight(pool, self._next_epoch(), stake=stake, weight=weight)
+        self.untold_pools.discard(pool)
+
+    def _write(self, pool: PoolId, state: PoolState) -> bool:
+        """Let a changed pool count from the next epoch on; returns whether the tree must hear."""
         min_stake = self.terms.min_stake(service_of(pool))
-        was_below = self.pool(pool).stake < min_stake
+        former = self.pool(pool)
+        was_below = former.stake < min_stake
         is_below = state.stake < min_stake
         if was_below != is_below:
             state = replace(state, below_since=self.now if is_below else 0)
-        epoch = self._next_epoch()
-        self.pools.setdefault(pool, History(_EMPTY_POOL)).put(epoch, state)
+        self.pools.setdefault(pool, History(_EMPTY_POOL)).put(self._next_epoch(), state)
         weight = state.weight(min_stake)
-        self.roster.set_weight(pool, epoch, stake=state.stake if weight else 0, weight=weight)
+        has_moved = weight > 0 and former.stake != state.stake
+        return former.weight(min_stake) != weight or has_moved
 
     def _replace(self, pool: PoolId, **changes: int) -> None:
         """Change what no epoch looks at: cases, sentences, reservations."""
@@ -454,11 +498,10 @@ class StakeLedger:
         A pool that holds nothing closes too, or its seat would stay taken for ever.
         """
         state = self.pool(pool)
-        if state.stake == 0 and state.status in (Status.ABSENT, Status.TOMBSTONED):
+        if state.stake == 0 and state.status == Status.ABSENT:
             raise errors.NothingToClose(pool=pool)
-        status = state.status if state.status == Status.TOMBSTONED else Status.ABSENT
         own = state.own
-        closed = self._close_generation(pool, replace(state, own=0, status=status))
+        closed = self._close_generation(pool, replace(state, own=0, status=Status.ABSENT))
         self._save(pool, closed)
         if own:
             owner = self.roster.owners[operator_of(pool)]
@@ -487,7 +530,3 @@ class StakeLedger:
 
     def _put_price(self, pool: PoolId, price: Price) -> None:
         self.prices.setdefault(pool, History(Price())).put(self._next_epoch(), price)
-
-    def _unseat(self, pool: PoolId, status: Status) -> None:
-        self._save(pool, replace(self.pool(pool), status=status))
-        self.roster.leave_seat(pool)

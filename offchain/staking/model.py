@@ -24,6 +24,7 @@ MAX_LIVE_DAYS: Final = 64  # days of exits a slash looks back over
 PRICE_ONE: Final = 2**127
 BEAT_PERCENT: Final = 110  # of the least weight, to take its seat
 BPS: Final = 10_000
+TOMBSTONE: Final = 2**256 - 1  # a sentence without end, for all of an operator's pools
 
 
 class Service(IntEnum):

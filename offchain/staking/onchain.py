@@ -43,6 +43,9 @@ class OperatorRegistryClient(ContractClient):
         """What a proof of possession signs."""
         return self._read(bytes, "possession_digest", owner, key, at=at)
 
+    def key_of(self, operator_id: int, *, at: BlockRef) -> bytes:
+        return self._read(bytes, "key_of", operator_id, at=at)
+
     def seat_of(self, pool: int, *, at: BlockRef) -> int:
         """Seat + 1; 0 for none."""
         return self._read(int, "seat_of", pool, at=at)
@@ -106,9 +109,6 @@ class StakeManagerClient(ContractClient):
     def operator_of_key(self, key_hash: bytes, *, at: BlockRef) -> OperatorId:
         return OperatorId(self._read(int, "operator_of_key", key_hash, at=at))
 
-    def key_of(self, operator_id: int, *, at: BlockRef) -> bytes:
-        return self._read(bytes, "key_of", operator_id, at=at)
-
     def key_at(self, operator_id: int, epoch: int, *, at: BlockRef) -> bytes:
         return self._read(bytes, "key_at", operator_id, epoch, at=at)
 
@@ -141,6 +141,10 @@ class StakeManagerClient(ContractClient):
 
     def tree_root_at(self, service: int, epoch: int, *, at: BlockRef) -> bytes:
         return self._read(bytes, "tree_root_at", service, epoch, at=at)
+
+    def untold(self, service: int, *, at: BlockRef) -> int:
+        """Pools whose weight in the tree is that from before a slash; see `reweigh`."""
+        return self._read(int, "untold", service, at=at)
 
     def snapshot(self, epoch: int, *, at: BlockRef) -> bytes:
         return self._read(bytes, "snapshot", epoch, at=at)
@@ -207,6 +211,10 @@ class StakeManagerClient(ContractClient):
 
     def force_exit(self, pool: int) -> TypedCall:
         return self._build("force_exit", pool)
+
+    def reweigh(self, pool: int) -> TypedCall:
+        """Tell the tree what the court left of a pool's weight; reverts when it knows."""
+        return self._build("reweigh", pool)
 
     def reward(self, pool: int, *, amount_wei: int) -> TypedCall:
         return self._build("reward", pool, value_wei=amount_wei)

@@ -11,7 +11,7 @@ from boa import BoaError
 from offchain.core.errors import ApogeeError
 from offchain.staking.court import Court, Finding, offence_id
 from offchain.staking.ledger import StakeLedger
-from offchain.staking.model import OperatorId, PoolId, Service
+from offchain.staking.model import PoolId, Service
 from tests.support.court import CourtSite, court_rules, finding_tuple
 from tests.support.ledger_twins import LedgerTwins
 
@@ -43,8 +43,8 @@ class LedgerPort:
     def reserved(self, pool: int) -> int:
         return self.model.pool(PoolId(pool)).reserved
 
-    def slash(self, pool: int, epoch: int, amount: int) -> int:
-        return self.model.slash(PoolId(pool), epoch, amount)
+    def slash(self, pool: int, epoch: int, amount: int, sentence: int) -> int:
+        return self.model.slash(PoolId(pool), epoch, amount, sentence)
 
     def reserve(self, pool: int, amount: int) -> None:
         self.model.reserve(PoolId(pool), amount)
@@ -57,12 +57,6 @@ class LedgerPort:
 
     def close_case(self, pool: int) -> None:
         self.model.close_case(PoolId(pool))
-
-    def jail(self, pool: int, until: int) -> None:
-        self.model.jail(PoolId(pool), until)
-
-    def tombstone(self, operator_id: int) -> None:
-        self.model.tombstone(OperatorId(operator_id))
 
 
 class CourtTwins:

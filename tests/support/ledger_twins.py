@@ -139,6 +139,12 @@ class LedgerTwins:
             lambda: self.chain.force_exit(pool, sender=caller),
         )
 
+    def reweigh(self, caller: str, pool: PoolId) -> None:
+        self._both(
+            lambda: self.model.reweigh(pool),
+            lambda: self.chain.reweigh(pool, sender=caller),
+        )
+
     def reward(self, payer: str, pool: PoolId, value: int) -> None:
         self._both(
             lambda: self.model.reward(pool, value),
@@ -202,6 +208,7 @@ class LedgerTwins:
         epoch = self.model.clock.next_epoch(self.model.now) - 1
         tree = self.model.roster.tree_at(service, epoch)
         members = self.model.roster.members_at(service, epoch)
+        assert self.model.untold(service) == self.chain.untold(service)
         assert tree.root == self.chain.tree_root_at(service, epoch)
         assert tree.total_wei == self.chain.total_weight_at(service, epoch)
         staked = sum(member.stake_wei for member in members.values())

@@ -14,6 +14,7 @@ from offchain.staking.contribute import BeaconParts, apply, decide, load
 from offchain.staking.court import CaseState, OffenceClass
 from offchain.staking.court_errors import DoneAlready, NothingToDo, TooEarly
 from offchain.staking.court_events import CaseOpened, Contributed, Slashed
+from offchain.staking.events import WeightSet
 from offchain.staking.model import Service, pool_id
 from offchain.staking.onchain import RandomBeaconClient, SlashingCourtClient
 from offchain.staking.weight_book import WeightBook
@@ -129,3 +130,18 @@ def test_convict_absent__through_the_clients__slashes_and_credits(site: CourtBen
     assert site.bench.node.balance(b"\x77" * 20, at=site.bench.at) == credit
     with pytest.raises(NothingToDo):
         site.bench.execute(site.court.execute(slashed.offence_id))
+
+
+def test_reweigh__after_a_conviction__tells_the_tree_what_is_left(site: CourtBench) -> None:
+    bench, epoch = site.bench, site.to_window()
+    view = load(site.parts, site.book)
+    missing = absences(view.tree, view.prior, epoch=epoch, bitmap=view.bitmap)[0]
+    bench.pass_seconds(CUTOFF)
+    bench.execute(site.beacon.convict_absent(missing))
+    assert bench.stake.untold(Service.RELAYER, at=bench.at) == 1
+
+    receipt = bench.execute(bench.stake.reweigh(POOL))
+
+    [told] = bench.registry.events_in(WeightSet, receipt.logs)
+    assert (told.pool, told.stake, told.weight) == (POOL, 995 * WEI_PER_COIN, 995 * WEI_PER_COIN)
+    assert bench.stake.untold(Service.RELAYER, at=bench.at) == 0

@@ -25,6 +25,7 @@ from offchain.staking.errors import (
     NotMatured,
     PoolInOrder,
     PossessionNotProven,
+    WeightTold,
 )
 from offchain.staking.events import Deposited, ExitRequested, Joined, Registered, WeightSet
 from offchain.staking.model import Clock, PoolState, Service, Status, Terms, pool_id
@@ -123,7 +124,7 @@ def test_clients__an_operators_life__is_told_in_their_words(bench: Bench) -> Non
     assert bench.stake.operator(1, at=at).key_hash == key_hash
     assert bench.stake.operator_of(bench.owner, at=at) == 1
     assert bench.stake.operator_of_key(key_hash, at=at) == 1
-    assert bench.stake.key_at(1, epoch, at=at) == RAW_KEY == bench.stake.key_of(1, at=at)
+    assert bench.stake.key_at(1, epoch, at=at) == RAW_KEY == bench.registry.key_of(1, at=at)
     assert bench.stake.pool_state(POOL, at=at) == PoolState(
         status=Status.ACTIVE,
         own=100 * WEI_PER_COIN,
@@ -187,5 +188,7 @@ def test_clients__refusals__come_as_the_class_of_their_reason(bench: Bench) -> N
         bench.execute(bench.stake.request_exit(POOL, 1))
     with pytest.raises(PoolInOrder):
         bench.execute(bench.stake.force_exit(POOL))
+    with pytest.raises(WeightTold):
+        bench.execute(bench.stake.reweigh(POOL))
     with pytest.raises(EpochNotFinal):
         bench.stake.snapshot(bench.stake.current_epoch(at=bench.at) + 2, at=bench.at)

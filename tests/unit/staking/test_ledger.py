@@ -8,7 +8,16 @@ from offchain.chain.model import Address
 from offchain.core.hashing import keccak
 from offchain.staking import errors
 from offchain.staking.ledger import StakeLedger
-from offchain.staking.model import Clock, History, PoolId, Service, Status, Terms, pool_id
+from offchain.staking.model import (
+    TOMBSTONE,
+    Clock,
+    History,
+    PoolId,
+    Service,
+    Status,
+    Terms,
+    pool_id,
+)
 
 COIN = 10**18
 DAY, EPOCH, CUTOFF = 86_400, 14_400, 900
@@ -189,9 +198,10 @@ def test_reverts__every_reason__leads_to_one_class() -> None:
 def test_tombstone__only_live_pools__lose_their_weight() -> None:
     ledger = a_ledger()
 
-    ledger.tombstone(ledger.roster.owned(OWNER))
+    ledger.slash(POOL, 0, 0, TOMBSTONE)
 
     assert ledger.pool(POOL).status == Status.TOMBSTONED
     assert ledger.pool(pool_id(1, Service.STORAGE)).status == Status.ABSENT
+    assert (ledger.untold(Service.DA), ledger.untold(Service.STORAGE)) == (1, 0)
     with pytest.raises(errors.OperatorTombstoned):
         ledger.join(OWNER, Service.STORAGE, commission_bps=0, value=100 * COIN)

@@ -57,7 +57,7 @@ def test_register__proven_key__operator_owns_it(site: StakingSite, owner: str) -
     key_hash = keccak(key_bytes(key))
     assert operator_id == 1 == site.stake.operator_of(owner)
     assert tuple(site.stake.operator(1)) == (owner, owner, key_hash, False)
-    assert site.stake.key_of(1) == key_bytes(key)
+    assert site.registry.key_of(1) == key_bytes(key)
     assert site.stake.operator_of_key(key_hash) == 1
 
 
@@ -193,7 +193,7 @@ def test_rotate_key__from_the_next_epoch__old_key_points_here_for_ever(site: Sta
     site.registry.rotate_key(key_bytes(fresh), proof, sender=operator.owner)
 
     assert site.stake.key_at(1, epoch) == key_bytes(operator.key)
-    assert site.stake.key_at(1, epoch + 1) == key_bytes(fresh) == site.stake.key_of(1)
+    assert site.stake.key_at(1, epoch + 1) == key_bytes(fresh) == site.registry.key_of(1)
     for key in (operator.key, fresh):
         assert site.stake.operator_of_key(keccak(key_bytes(key))) == 1
     back = proof_of_possession(site, operator.owner, operator.key)
@@ -241,7 +241,7 @@ def test_rotate_key__by_the_signer_or_a_stranger__refused(site: StakingSite) -> 
         proof = proof_of_possession(site, caller, a_key(51))
         with boa.reverts("registry: not an owner"):
             site.registry.rotate_key(key_bytes(a_key(51)), proof, sender=caller)
-    assert site.stake.key_of(1) == key_bytes(operator.key)
+    assert site.registry.key_of(1) == key_bytes(operator.key)
 
 
 def test_signer__accepts_in_person__then_stands_for_the_operator(site: StakingSite) -> None:
@@ -287,7 +287,7 @@ def test_seats_and_weights__not_by_stake_manager__refused(site: StakingSite) -> 
     calls = (
         lambda caller: site.registry.take_seat(operator.pool(STORAGE), sender=caller),
         lambda caller: site.registry.leave_seat(operator.pool(DA), sender=caller),
-        lambda caller: site.registry.set_weight(operator.pool(DA), 9, 0, COIN, COIN, sender=caller),
+        lambda caller: site.registry.set_weight(operator.pool(DA), 9, COIN, COIN, sender=caller),
         lambda caller: site.registry.tombstone(1, sender=caller),
     )
 

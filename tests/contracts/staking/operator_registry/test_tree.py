@@ -100,7 +100,8 @@ def test_inv_stake_10__sum_of_keys__follows_members(
     everyone = aggregate_keys([member.key.public_key() for member in members])
 
     site.stake.leave(DA, sender=members[0].owner)
-    site.stake.jail(members[1].pool(DA), 2**40, sender=site.court)
+    site.stake.slash(members[1].pool(DA), 0, 0, 2**40, sender=site.court)
+    site.stake.reweigh(members[1].pool(DA))
 
     rest = aggregate_keys([member.key.public_key() for member in members[2:]])
     assert PublicKey.parse(site.registry.aggregate_key(DA)) == rest

@@ -32,7 +32,7 @@ def test_convict__proven__takes_the_rate_and_shares_it_out(scene: Scene) -> None
     number = convict(site, finding, scene.reporter)
 
     taken = coins(OWN_COINS) * 3 // 10
-    insured = coins(OWN_COINS) * (MEMBERS - 1) * 2 // 100
+    insured = coins(OWN_COINS) * MEMBERS * 2 // 100  # of all stake, as the tree counts it
     assert offence_id(1, bytes.fromhex(site.court.address[2:]), finding) == number
     assert site.court.case_of(number).state == CLOSED
     assert taken == site.stake.slashed_at(pool, finding.epoch)
@@ -41,6 +41,8 @@ def test_convict__proven__takes_the_rate_and_shares_it_out(scene: Scene) -> None
     assert insured == site.court.insurance_held()
     assert taken - coins(10) - insured == site.court.credit_of(site.treasury)
     assert site.stake.operator(scene.members[0].operator_id).tombstoned
+    assert not site.stake.is_member(pool)
+    assert site.stake.untold(pool & 255) == 1
 
 
 def test_convict__small_slash__pays_the_reporter_his_share(scene: Scene) -> None:

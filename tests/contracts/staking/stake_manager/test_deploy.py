@@ -3,6 +3,7 @@
 import boa
 import pytest
 
+from offchain.staking.model import TOMBSTONE
 from tests.support.staking import (
     COIN,
     DA,
@@ -82,13 +83,11 @@ def test_governance__handed_over_in_two_steps(site: StakingSite, stranger: str, 
 
 
 COURT_CALLS = (
-    ("slash", (257, 0, 1)),
+    ("slash", (257, 0, 1, 0)),
     ("reserve", (257, 1)),
     ("release", (257, 1)),
     ("open_case", (257,)),
     ("close_case", (257,)),
-    ("jail", (257, 1)),
-    ("tombstone", (1,)),
 )
 
 
@@ -137,9 +136,9 @@ def test_inv_stake_9__snapshot__never_changes_after_its_cutoff(
     frozen = [site.stake.snapshot(epoch - back) for back in range(2)]
 
     site.stake.request_exit(delegated, 100 * COIN, 0, sender=delegator)
-    site.stake.slash(delegated, epoch, 50 * COIN, sender=site.court)
+    site.stake.slash(delegated, epoch, 50 * COIN, 0, sender=site.court)
     next_epoch()
-    site.stake.tombstone(operator.operator_id, sender=site.court)
+    site.stake.slash(operator.pool(DA), 0, 0, TOMBSTONE, sender=site.court)
     next_epoch(400)
 
     assert frozen == [site.stake.snapshot(epoch - back) for back in range(2)]

@@ -242,7 +242,7 @@ def test_withdraw__receiver_calls_again__is_paid_once(
 def test_inv_stake_8__deposit_then_exit__returns_at_most_the_deposit(
     site: StakingSite, delegated: int, delegator: str, stranger: str
 ) -> None:
-    site.stake.slash(delegated, site.stake.current_epoch(), 133 * COIN + 7, sender=site.court)
+    site.stake.slash(delegated, site.stake.current_epoch(), 133 * COIN + 7, 0, sender=site.court)
     deposit = COIN + 123_456_789
 
     shares = site.stake.delegate(delegated, 0, value=deposit, sender=stranger)
@@ -273,7 +273,7 @@ def test_exit_own__more_shares_than_a_bucket_holds__refused(
     next_epoch(2)
     epoch = site.stake.current_epoch()
     site.stake.exit_own(DA, whole, sender=operator.owner)
-    site.stake.slash(operator.pool(DA), epoch, whole - (whole >> 20), sender=site.court)
+    site.stake.slash(operator.pool(DA), epoch, whole - (whole >> 20), 0, sender=site.court)
     site.stake.deposit(DA, value=whole, sender=operator.owner)
     site.stake.exit_own(DA, whole, sender=operator.owner)
     site.stake.deposit(DA, value=whole, sender=operator.owner)
@@ -289,7 +289,7 @@ def test_withdraw__part_of_a_slashed_ticket__burns_shares_rounded_up(
     epoch = site.stake.current_epoch()
     ticket = site.stake.request_exit(delegated, 150 * COIN, 0, sender=delegator)
     site.stake.request_exit(delegated, 150 * COIN, 0, sender=delegator)
-    site.stake.slash(delegated, epoch, 200 * COIN, sender=site.court)
+    site.stake.slash(delegated, epoch, 200 * COIN, 0, sender=site.court)
     site.stake.reserve(delegated, 200 * COIN - 1, sender=site.court)
     boa.env.time_travel(seconds=40 * DAY)
 

@@ -2,6 +2,7 @@
 
 import boa
 
+from offchain.staking.model import TOMBSTONE
 from tests.support.staking import (
     ALIGNMENT,
     COIN,
@@ -80,7 +81,7 @@ def test_join__commission_over_100_percent__refused(site: StakingSite, refuses) 
 def test_join__tombstoned__refused_everywhere(
     site: StakingSite, operator: AnOperator, refuses
 ) -> None:
-    site.stake.tombstone(operator.operator_id, sender=site.court)
+    site.stake.slash(operator.pool(DA), 0, 0, TOMBSTONE, sender=site.court)
 
     with refuses("stake: cannot join"):
         site.stake.join(DA, 0, value=100 * COIN, sender=operator.owner)
@@ -94,7 +95,7 @@ def test_join__after_leaving_jail_by_leaving__sentence_still_stands(
     site: StakingSite, operator: AnOperator, refuses
 ) -> None:
     until = boa.env.timestamp + 3 * EPOCH
-    site.stake.jail(operator.pool(DA), until, sender=site.court)
+    site.stake.slash(operator.pool(DA), 0, 0, until, sender=site.court)
     site.stake.leave(DA, sender=operator.owner)
 
     with refuses("stake: still jailed"):
@@ -178,7 +179,7 @@ def test_jail__weight_gone_until_the_operator_returns(
     pool = operator.pool(DA)
     until = boa.env.timestamp + 2 * EPOCH
 
-    site.stake.jail(pool, until, sender=site.court)
+    site.stake.slash(pool, 0, 0, until, sender=site.court)
 
     assert not site.stake.is_member(pool)
     with refuses("stake_ledger: pool not active"):
@@ -196,9 +197,9 @@ def test_jail__shorter_sentence__the_longer_one_stands(
     site: StakingSite, operator: AnOperator
 ) -> None:
     long, short = boa.env.timestamp + 9 * EPOCH, boa.env.timestamp + EPOCH
-    site.stake.jail(operator.pool(DA), long, sender=site.court)
+    site.stake.slash(operator.pool(DA), 0, 0, long, sender=site.court)
 
-    site.stake.jail(operator.pool(DA), short, sender=site.court)
+    site.stake.slash(operator.pool(DA), 0, 0, short, sender=site.court)
 
     assert site.stake.pool_state(operator.pool(DA)).jailed_until == long
 
@@ -214,7 +215,7 @@ def test_inv_stake_13__under_min_stake_for_a_day__anyone_closes_the_pool(
     site: StakingSite, delegated: int, operator: AnOperator, stranger: str, refuses
 ) -> None:
     site.stake.exit_own(DA, 100 * COIN, sender=operator.owner)
-    site.stake.slash(delegated, site.stake.current_epoch(), 350 * COIN, sender=site.court)
+    site.stake.slash(delegated, site.stake.current_epoch(), 350 * COIN, 0, sender=site.court)
     with refuses("stake: pool in order"):
         site.stake.force_exit(delegated, sender=stranger)
 
@@ -263,9 +264,9 @@ def test_leave__nothing_left_in_the_pool__seat_given_up(
 def test_inv_stake_13__jailed_and_tombstoned__everybody_still_gets_out(
     site: StakingSite, delegated: int, operator: AnOperator, delegator: str, stranger: str
 ) -> None:
-    site.stake.jail(delegated, 2**63, sender=site.court)
+    site.stake.slash(delegated, 0, 0, 2**63, sender=site.court)
     early = site.stake.request_exit(delegated, 100 * COIN, 0, sender=delegator)
-    site.stake.tombstone(operator.operator_id, sender=site.court)
+    site.stake.slash(operator.pool(DA), 0, 0, TOMBSTONE, sender=site.court)
     site.stake.force_exit(delegated, sender=stranger)
     late = site.stake.request_exit(delegated, 200 * COIN, 0, sender=delegator)
 

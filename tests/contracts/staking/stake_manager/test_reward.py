@@ -79,7 +79,7 @@ def test_reward__slashed_to_nothing__rewards_are_never_slashed(
 ) -> None:
     site.stake.reward(delegated, value=40 * COIN, sender=stranger)
 
-    site.stake.slash(delegated, site.stake.current_epoch(), 400 * COIN, sender=site.court)
+    site.stake.slash(delegated, site.stake.current_epoch(), 400 * COIN, 0, sender=site.court)
 
     assert site.stake.claim(delegated, delegator, sender=delegator) in floored(27 * COIN)
     assert site.stake.claim(delegated, operator.owner, sender=operator.owner) == 13 * COIN
@@ -143,7 +143,7 @@ def test_inv_stake_17__past_votes__never_change(
     counted = [site.stake.votes_at(account, delegated, then) for account in voters]
     site.stake.request_exit(delegated, 100 * COIN, 0, sender=delegator)
     next_epoch()
-    site.stake.slash(delegated, site.stake.current_epoch(), 150 * COIN, sender=site.court)
+    site.stake.slash(delegated, site.stake.current_epoch(), 150 * COIN, 0, sender=site.court)
     next_epoch()
     site.stake.leave(DA, sender=operator.owner)
     next_epoch()
@@ -194,7 +194,7 @@ def test_reward__holder_of_a_wiped_generation_returns__earns_in_the_new_one_only
     site: StakingSite, delegated: int, delegator: str, stranger: str
 ) -> None:
     site.stake.reward(delegated, value=40 * COIN, sender=stranger)
-    site.stake.slash(delegated, site.stake.current_epoch(), 400 * COIN, sender=site.court)
+    site.stake.slash(delegated, site.stake.current_epoch(), 400 * COIN, 0, sender=site.court)
     site.stake.delegate(delegated, 0, value=8 * COIN, sender=delegator)
     earned_before = site.stake.claimable(delegator, delegated)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import boa
 import pytest
 
+from offchain.staking.model import TOMBSTONE
 from tests.support.staking import (
     COIN,
     DA,
@@ -26,12 +27,12 @@ def test_slash__by_anyone_but_the_court__refused(
 
     for caller in (operator.owner, stranger, site.governance):
         with refuses("stake: not the court"):
-            site.stake.slash(delegated, epoch, COIN, sender=caller)
+            site.stake.slash(delegated, epoch, COIN, 0, sender=caller)
 
 
 def test_slash__epoch_not_final__refused(site: StakingSite, delegated: int, refuses) -> None:
     with refuses("epoch_clock: not final"):
-        site.stake.slash(delegated, site.stake.current_epoch() + 1, COIN, sender=site.court)
+        site.stake.slash(delegated, site.stake.current_epoch() + 1, COIN, 0, sender=site.court)
 
 
 def test_inv_stake_6__delegated_pays_only_when_own_is_gone(
@@ -39,9 +40,9 @@ def test_inv_stake_6__delegated_pays_only_when_own_is_gone(
 ) -> None:
     epoch = site.stake.current_epoch()
 
-    first = site.stake.slash(delegated, epoch, 100 * COIN, sender=site.court)
+    first = site.stake.slash(delegated, epoch, 100 * COIN, 0, sender=site.court)
     untouched = site.stake.pool_state(delegated)
-    second = site.stake.slash(delegated, epoch, 30 * COIN, sender=site.court)
+    second = site.stake.slash(delegated, epoch, 30 * COIN, 0, sender=site.court)
 
     assert (first, second) == (100 * COIN, 30 * COIN)
     assert (untouched.own, untouched.delegated) == (0, 300 * COIN)
@@ -56,7 +57,9 @@ def test_inv_stake_2__all_slashes_of_an_epoch__at_most_its_stake(
     site.stake.delegate(delegated, 0, value=500 * COIN, sender=delegator)
     next_epoch(3)
 
-    taken = sum(site.stake.slash(delegated, epoch, 170 * COIN, sender=site.court) for _ in range(4))
+    taken = sum(
+        site.stake.slash(delegated, epoch, 170 * COIN, 0, sender=site.court) for _ in range(4)
+    )
 
     assert taken == 400 * COIN == site.stake.slashed_at(delegated, epoch)
     assert site.stake.stake_at(delegated, epoch) == 400 * COIN
@@ -72,7 +75,7 @@ def test_inv_stake_4__left_on_an_earlier_day__loses_nothing(
     boa.env.time_travel(seconds=2 * DAY)
     epoch = site.stake.current_epoch()
 
-    site.stake.slash(delegated, epoch, 10**9 * COIN, sender=site.court)
+    site.stake.slash(delegated, epoch, 10**9 * COIN, 0, sender=site.court)
 
     boa.env.time_travel(seconds=40 * DAY)
     assert site.stake.withdraw(early, delegator, sender=delegator) == 300 * COIN
@@ -87,7 +90,7 @@ def test_slash__exit_requested_after_the_fault__pays_its_part(
     ticket = site.stake.request_exit(delegated, 300 * COIN, 0, sender=delegator)
     boa.env.time_travel(seconds=3 * DAY)
 
-    site.stake.slash(delegated, epoch, 400 * COIN, sender=site.court)
+    site.stake.slash(delegated, epoch, 400 * COIN, 0, sender=site.court)
 
     boa.env.time_travel(seconds=40 * DAY)
     assert site.stake.withdraw(ticket, delegator, sender=delegator) == 150 * COIN
@@ -143,7 +146,7 @@ def test_inv_stake_3__no_escape_lowers_what_is_exposed(
     boa.env.time_travel(seconds=days * DAY)
 
     assert site.stake.exposed(delegated, epoch) >= exposed
-    assert site.stake.slash(delegated, epoch, 10**9 * COIN, sender=site.court) == 400 * COIN
+    assert site.stake.slash(delegated, epoch, 10**9 * COIN, 0, sender=site.court) == 400 * COIN
 
 
 @pytest.mark.parametrize("escape", ESCAPES)
@@ -153,9 +156,9 @@ def test_race__slash_before_or_after_the_escape__takes_the_same(
     epoch = site.stake.current_epoch()
     with boa.env.anchor():
         escape(site, delegated, operator, delegator)
-        after = site.stake.slash(delegated, epoch, 150 * COIN, sender=site.court)
+        after = site.stake.slash(delegated, epoch, 150 * COIN, 0, sender=site.court)
 
-    before = site.stake.slash(delegated, epoch, 150 * COIN, sender=site.court)
+    before = site.stake.slash(delegated, epoch, 150 * COIN, 0, sender=site.court)
 
     assert before == after == 150 * COIN
 
@@ -163,7 +166,7 @@ def test_race__slash_before_or_after_the_escape__takes_the_same(
 def test_slash__to_nothing_then_refill__old_shares_stay_dead(
     site: StakingSite, delegated: int, delegator: str, stranger: str, refuses
 ) -> None:
-    site.stake.slash(delegated, site.stake.current_epoch(), 400 * COIN, sender=site.court)
+    site.stake.slash(delegated, site.stake.current_epoch(), 400 * COIN, 0, sender=site.court)
     wiped = site.stake.pool_state(delegated)
 
     site.stake.delegate(delegated, 0, value=5 * COIN, sender=stranger)
@@ -182,7 +185,7 @@ def test_slash__to_a_price_under_2_to_minus_20__remainder_is_still_theirs(
     rest = 300 * COIN >> 21
     epoch = site.stake.current_epoch()
 
-    site.stake.slash(delegated, epoch, 400 * COIN - rest, sender=site.court)
+    site.stake.slash(delegated, epoch, 400 * COIN - rest, 0, sender=site.court)
     site.stake.delegate(delegated, 0, value=COIN, sender=stranger)
     ticket = site.stake.request_exit(delegated, 300 * COIN, 0, sender=delegator)
 
@@ -197,7 +200,7 @@ def test_slash__bucket_wiped_on_its_own_day__later_exits_start_at_price_one(
 ) -> None:
     dead = site.stake.request_exit(delegated, 300 * COIN, 0, sender=delegator)
     epoch = site.stake.current_epoch()
-    site.stake.slash(delegated, epoch, 400 * COIN, sender=site.court)
+    site.stake.slash(delegated, epoch, 400 * COIN, 0, sender=site.court)
     site.stake.delegate(delegated, 0, value=7 * COIN, sender=stranger)
 
     ticket = site.stake.request_exit(delegated, 7 * COIN, 0, sender=stranger)
@@ -214,7 +217,9 @@ def test_inv_stake_7__equal_shares__equal_wei(site: StakingSite, operator: AnOpe
     for holder in holders:
         site.stake.delegate(pool, 0, value=10 * COIN, sender=holder)
     next_epoch(2)
-    site.stake.slash(pool, site.stake.current_epoch(), 100 * COIN + 10**18 + 3, sender=site.court)
+    site.stake.slash(
+        pool, site.stake.current_epoch(), 100 * COIN + 10**18 + 3, 0, sender=site.court
+    )
 
     tickets = [site.stake.request_exit(pool, 10 * COIN, 0, sender=holder) for holder in holders]
     boa.env.time_travel(seconds=40 * DAY)
@@ -236,7 +241,7 @@ def test_reserve__more_than_112_bits__refused(site: StakingSite, delegated: int,
     with refuses("stake: no open case"):
         site.stake.close_case(delegated, sender=site.court)
     with refuses("stake: jailed too long"):
-        site.stake.jail(delegated, 2**64, sender=site.court)
+        site.stake.slash(delegated, 0, 0, 2**64, sender=site.court)
 
 
 def test_tombstone__member_of_two_services__weightless_in_both(
@@ -244,7 +249,7 @@ def test_tombstone__member_of_two_services__weightless_in_both(
 ) -> None:
     site.stake.join(3, 0, value=20 * COIN, sender=operator.owner)
 
-    site.stake.tombstone(operator.operator_id, sender=site.court)
+    site.stake.slash(operator.pool(DA), 0, 0, TOMBSTONE, sender=site.court)
 
     assert site.stake.operator(operator.operator_id).tombstoned
     for service in (DA, 3):
@@ -252,7 +257,6 @@ def test_tombstone__member_of_two_services__weightless_in_both(
         assert site.stake.pool_state(operator.pool(service)).status == 4
         with refuses("stake_ledger: pool not active"):
             site.stake.delegate(operator.pool(service), 0, value=COIN, sender=delegator)
-    assert site.stake.total_stake() == 0
     with refuses("keys: tombstoned"):
         a_rotation(site, 0, operator, delegator)
     assert site.stake.exit_own(DA, 100 * COIN, sender=operator.owner) == 1
@@ -261,7 +265,7 @@ def test_tombstone__member_of_two_services__weightless_in_both(
 def test_slash__receiver_of_court_refuses__nothing_moves(
     site: StakingSite, delegated: int, operator: AnOperator
 ) -> None:
-    assert site.stake.slash(delegated, site.stake.current_epoch(), 0, sender=site.court) == 0
+    assert site.stake.slash(delegated, site.stake.current_epoch(), 0, 0, sender=site.court) == 0
     assert site.stake.pool_state(delegated).own == 100 * COIN
 
 
@@ -271,7 +275,7 @@ def test_slash__bucket_to_a_price_under_2_to_minus_20__closes_and_still_pays_the
     rest = 300 * COIN >> 21
     old = site.stake.request_exit(delegated, 300 * COIN, 0, sender=delegator)
     epoch = site.stake.current_epoch()
-    site.stake.slash(delegated, epoch, 400 * COIN - rest, sender=site.court)
+    site.stake.slash(delegated, epoch, 400 * COIN - rest, 0, sender=site.court)
     site.stake.delegate(delegated, 0, value=7 * COIN, sender=stranger)
 
     new = site.stake.request_exit(delegated, 7 * COIN, 0, sender=stranger)
@@ -293,7 +297,7 @@ def test_slash__exits_of_many_days__all_from_the_offence_on_pay(
         tickets.append(site.stake.request_exit(delegated, 30 * COIN, 0, sender=delegator))
         boa.env.time_travel(seconds=2 * DAY + 7)
 
-    site.stake.slash(delegated, epoch, 250 * COIN, sender=site.court)
+    site.stake.slash(delegated, epoch, 250 * COIN, 0, sender=site.court)
 
     boa.env.time_travel(seconds=40 * DAY)
     for ticket in tickets:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from offchain.staking.model import PoolId, Service, TicketId
+from offchain.staking.model import TOMBSTONE, PoolId, Service, TicketId
 from tests.support.ledger_twins import LedgerTwins, an_account, pools_of, raw, shown
 from tests.support.native_evm import prepare_native_evm
 from tests.support.staking import COIN, CONTRACTS, EPOCH, deploy_staking
@@ -196,7 +196,7 @@ class StakeMachine(RuleBasedStateMachine):
 
     @rule(pool=NUMBER, epochs=st.integers(0, 20))
     def jail(self, pool: int, epochs: int) -> None:
-        self.twins.court("jail", self.pick_pool(pool), self.model.now + epochs * EPOCH)
+        self.sentence(self.pick_pool(pool), self.model.now + epochs * EPOCH)
 
     @rule(number=NUMBER, service=st.integers(0, 1))
     def unjail(self, number: int, service: int) -> None:
@@ -206,8 +206,23 @@ class StakeMachine(RuleBasedStateMachine):
     def tombstone(self, number: int, certain: int) -> None:
         """Rarely: a tombstone ends an operator for good."""
         if certain == 0:
-            operators = list(self.model.roster.owners)
-            self.twins.court("tombstone", operators[number % len(operators)])
+            self.sentence(self.pick_pool(number), TOMBSTONE)
+
+    @rule(pool=NUMBER, until=st.integers(0, 40).map(lambda epochs: epochs * EPOCH), part=PART)
+    def slash_and_jail(self, pool: int, until: int, part: float) -> None:
+        """Both in one call, as the court does it; a sentence already served as well."""
+        target = self.pick_pool(pool)
+        epoch = self.model.clock.current_epoch(self.model.now)
+        amount = int(self.model.exposed(target, epoch) * part)
+        self.slash_and_check(target, epoch, amount, self.model.clock.genesis + until)
+
+    @rule(number=NUMBER)
+    def reweigh(self, number: int) -> None:
+        """Of what the tree has not heard, if there is any; else of any pool."""
+        untold = sorted(self.model.untold_pools)
+        pool = untold[number % len(untold)] if untold else self.pick_pool(number)
+        self.twins.reweigh(self.delegators[0], pool)
+        self.touch(pool, self.delegators[0])
 
     @rule(pool=NUMBER)
     def force_exit(self, pool: int) -> None:
@@ -280,7 +295,19 @@ class StakeMachine(RuleBasedStateMachine):
 
     @invariant()
     def invariant_stake_9_tree_equals_pools_and_snapshots_stay(self) -> None:
+        """The tree is the pools' but for those the court changed since they were last told."""
         self.step += 1
+        model = self.model
+        for service in SERVICES:
+            members = {one.pool: one for one in model.roster.desks[service].members.newest.values()}
+            for pool in [one for one in self.pools if one & 255 == service]:
+                weight = model.pool(pool).weight(model.terms.min_stake(service))
+                told = members[pool].leaf.weight_wei if pool in members else 0
+                staked = members[pool].stake_wei if pool in members else 0
+                if pool in model.untold_pools:
+                    assert weight <= told
+                else:
+                    assert (weight, model.pool(pool).stake if weight else 0) == (told, staked)
         self.twins.compare_service(SERVICES[self.step % 2])
         if self.step % 3 == 0:
             self.twins.record_snapshot()
@@ -304,7 +331,11 @@ class StakeMachine(RuleBasedStateMachine):
             self.twins.compare_account(self.touched[1], self.touched[0])
             self.touched = None
 
-    def slash_and_check(self, pool: PoolId, epoch: int, amount: int) -> None:
+    def sentence(self, pool: PoolId, sentence: int) -> None:
+        self.twins.court("slash", pool, 0, 0, sentence)
+        self.touch(pool, self.delegators[0])
+
+    def slash_and_check(self, pool: PoolId, epoch: int, amount: int, sentence: int = 0) -> None:
         """INV-STAKE-2, -4 and -6 around one slash."""
         model = self.model
         exposed, stake = model.exposed(pool, epoch), model.stake_at(pool, epoch)
@@ -312,7 +343,7 @@ class StakeMachine(RuleBasedStateMachine):
         left_before = {key: part.assets for key, part in model.buckets.parts.items()}
         delegated = model.pool(pool).delegated + model.buckets.held(pool, first_day)[1]
 
-        taken = self.twins.court("slash", pool, epoch, amount) or 0
+        taken = self.twins.court("slash", pool, epoch, amount, sentence) or 0
 
         assert taken <= min(exposed, stake, amount)
         assert model.taken[pool, epoch] <= stake
