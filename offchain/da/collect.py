@@ -1,11 +1,15 @@
-"""What a node no longer answers for is removed, never early.
+"""What a node no longer answers for is removed, never early and at last always.
 
   unconfirmed   kept until the deadline is past at a block that is deep enough
-  confirmed     kept until expiry + 2 answer windows
-  unknown       a payment that a reorg took back: kept until the deadline the node knew
+  confirmed     kept until expiry + 2 answer windows, inherited rows too
+  void          the same: what it holds is evidence
+  unknown       what the node signed for: until the expiry it signed, + 2 answer windows; what it
+                did not: until the deadline it wrote down. A payment that a reorg took back looks
+                like a chain that is not the node's
+  unreadable    kept while the chain does not answer
 
-Three phases: load at one deep block, decide (pure), apply (idempotent).
-Source: docs/protocol/da.md#life-of-a-blob, INV-DA-19.
+Only the chain's clock counts, at a block that is deep enough. Three phases: load, decide (pure),
+apply (idempotent). Source: docs/protocol/da.md#repair-and-churn, INV-DA-19, INV-DA-24.
 """
 
 import asyncio
@@ -13,11 +17,12 @@ import logging
 from dataclasses import dataclass
 from enum import Enum
 
+from offchain.core.errors import Unavailable
 from offchain.da.accept import AcceptRows, NodeParts
-from offchain.da.duties import Moment, PaidBlob
+from offchain.da.duties import BlobView, Moment, PaidBlob
 from offchain.da.model import BlobState
 from offchain.da.ports import BlobLedger
-from offchain.da.refusals import BlobUnknown
+from offchain.da.refusals import BlobUnknown, StoreBroken, StoreFull
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +43,10 @@ class CollectRules:
     answer_seconds: int = 3_600
 
 
-def fate_of(record: PaidBlob | None, known_deadline: int, now: int, rules: CollectRules) -> Fate:
-    """Decide from the record at a deep block, or from the deadline the node wrote down."""
+def fate_of(record: PaidBlob | None, known_until: int, now: int, rules: CollectRules) -> Fate:
+    """Decide from the record at a deep block, or from the time the node wrote down."""
     if record is None:
-        return Fate.DROP if now > known_deadline else Fate.KEEP_COUNTED
+        return Fate.DROP if now > known_until else Fate.KEEP_COUNTED
     windows = 2 * rules.answer_seconds
     match record.state:
         case BlobState.REFUNDED | BlobState.NONE:
@@ -59,36 +64,61 @@ class CollectGarbage:
         self._node = node
         self._parts = parts
         self._rules = rules
+        self._kept_until: dict[bytes, int] = {}  # confirmed blobs need no look before
 
     async def collect(self) -> list[bytes]:
-        """Remove what is over; the ids of the blobs removed."""
-        ledger = self._parts.ledger
-        moment = await asyncio.to_thread(_deep_moment, ledger, self._rules.depth)
+        """Remove what is over; the ids of the blobs removed.
+
+        A blob that cannot be removed keeps no other from going. Raises: Unavailable, after the
+        rest is done, when the chain or the disk did not answer.
+        """
+        moment = await asyncio.to_thread(_deep_moment, self._parts.ledger, self._rules.depth)
         if moment is None:
             return []
-        deadlines = {d.blob_id: d.deadline for d in await self._parts.journal.decisions()}
-        sizes: dict[bytes, int] = {}
-        for share in await self._parts.store.held():
-            sizes[share.blob_id] = sizes.get(share.blob_id, 0) + share.size_bytes
-            deadlines[share.blob_id] = max(share.deadline, deadlines.get(share.blob_id, 0))
-        dropped = []
-        for blob_id, deadline in deadlines.items():
-            if self._node.is_busy_with(blob_id):
+        known = await self._known()
+        self._kept_until = {one: at for one, at in self._kept_until.items() if one in known}
+        dropped: list[bytes] = []
+        failure: Unavailable | None = None
+        for blob_id, (until, size) in known.items():
+            is_later = moment.time < self._kept_until.get(blob_id, 0)
+            if is_later or self._node.is_busy_with(blob_id):
                 continue
-            record = await asyncio.to_thread(_record_at, ledger, blob_id, moment.block)
-            fate = fate_of(record, deadline, moment.time, self._rules)
-            if await self._apply(fate, blob_id, record, sizes.get(blob_id, 0)):
-                dropped.append(blob_id)
+            try:
+                if await self._judge(blob_id, until, size, moment):
+                    dropped.append(blob_id)
+            except (StoreFull, StoreBroken) as error:
+                log.warning("blob_not_dropped", extra={"blob_id": blob_id.hex()})
+                failure = error
+            except Unavailable as error:
+                failure = error
+                break
         await self._parts.journal.forget(dropped)
+        if failure is not None:
+            raise failure
         return dropped
 
-    async def _apply(self, fate: Fate, blob_id: bytes, record: PaidBlob | None, size: int) -> bool:
-        match fate:
+    async def _known(self) -> dict[bytes, tuple[int, int]]:
+        """Every blob here: until when it is kept if the chain knows nothing of it, and its size."""
+        windows = 2 * self._rules.answer_seconds
+        known = {d.blob_id: (d.expiry + windows, 0) for d in await self._parts.journal.decisions()}
+        for share in await self._parts.store.held():
+            until, size = known.get(share.blob_id, (0, 0))
+            known[share.blob_id] = (max(until, share.deadline), size + share.size_bytes)
+        return known
+
+    async def _judge(self, blob_id: bytes, until: int, size: int, moment: Moment) -> bool:
+        """Decide on one blob and do it; whether it was removed."""
+        view = await asyncio.to_thread(_view_at, self._parts.ledger, blob_id, moment.block)
+        record = view.record if view else None
+        now = min(moment.time, view.moment.time) if view else moment.time
+        match fate_of(record, until, now, self._rules):
             case Fate.KEEP_COUNTED:
                 if record is not None:
                     self._node.count(blob_id, record.payer, size)
                 return False
             case Fate.KEEP:
+                assert record is not None
+                self._kept_until[blob_id] = record.expiry + 2 * self._rules.answer_seconds
                 self._node.discount(blob_id)
                 return False
             case Fate.DROP:
@@ -104,8 +134,8 @@ def _deep_moment(ledger: BlobLedger, depth: int) -> Moment | None:
     return None if block < 0 else ledger.moment(block)
 
 
-def _record_at(ledger: BlobLedger, blob_id: bytes, block: int) -> PaidBlob | None:
+def _view_at(ledger: BlobLedger, blob_id: bytes, block: int) -> BlobView | None:
     try:
-        return ledger.view(blob_id, at=block).record
+        return ledger.view(blob_id, at=block)
     except BlobUnknown:
         return None
