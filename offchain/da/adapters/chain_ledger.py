@@ -3,7 +3,8 @@
 Round trips of a view: the block, the record, the successor of the payment's block, the epoch's
 table, the endpoints. What can never change is kept: a payment's event (the id is its hash) and the
 signers of a table with their keys (table, epoch it was drawn for and seed name it: after a reorg an
-epoch may have a drawn table instead of a carried one, under the same seed).
+epoch may have a drawn table instead of a carried one, under the same seed); a view under its own
+block, by whose hash it was read.
 """
 
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-from offchain.chain.model import BlockHash
+from offchain.chain.model import Block, BlockHash
 from offchain.chain.ports import ChainReader
 from offchain.core.bls import PublicKey
 from offchain.core.errors import Corrupt
@@ -28,6 +29,7 @@ from offchain.staking.onchain import StakeManagerClient
 
 KEPT_PAYMENTS: Final = 4_096
 KEPT_QUORUMS: Final = 64
+KEPT_VIEWS: Final = 64
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 Seats = tuple[tuple[Signer, PublicKey], ...]
@@ -79,10 +81,12 @@ class ChainLedger:
         self._clients = clients
         self._payments: Kept[bytes, BlobPaid] = Kept(KEPT_PAYMENTS)
         self._seats: Kept[tuple[EpochTable, int], Seats] = Kept(KEPT_QUORUMS)
+        self._views: Kept[tuple[bytes, BlockHash], BlobView] = Kept(KEPT_VIEWS)
+        self._head: Block | None = None
         self._domain: bytes | None = None
 
     def head(self) -> Moment:
-        block = self._clients.reader.block()
+        block = self._head = self._clients.reader.block()
         return Moment(block.number, block.timestamp)
 
     def moment(self, block: int) -> Moment:
@@ -97,13 +101,19 @@ class ChainLedger:
         return self._domain
 
     def view(self, blob_id: bytes, *, at: int) -> BlobView:
-        block = self._clients.reader.block(BlockNumber(at))
+        block = self._head
+        if block is None or block.number != at:
+            block = self._clients.reader.block(BlockNumber(at))
+        named = block
+        return self._views.get((blob_id, named.hash), lambda: self._view(blob_id, named))
+
+    def _view(self, blob_id: bytes, block: Block) -> BlobView:
         record = self._clients.entrance.record(blob_id, at=block.hash)
         if record.state is BlobState.NONE:
-            raise BlobUnknown(blob_id=blob_id.hex(), block=at)
+            raise BlobUnknown(blob_id=blob_id.hex(), block=block.number)
         paid = self._payments.get(blob_id, lambda: self._payment(blob_id, block.hash))
         duties = None
-        if at > record.paid_block:
+        if block.number > record.paid_block:
             duties = self._duties(blob_id, record, block.hash)
         moment = Moment(block.number, block.timestamp)
         return BlobView(moment, _paid_blob(paid, record), duties)
