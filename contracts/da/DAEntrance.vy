@@ -54,6 +54,8 @@ OPEN_ROUND_GAS: constant(uint256) = 120_000  # the first payment of a sampling r
 MAX_WINDOW: constant(uint256) = 2**32  # seconds; keeps every sum of times far from overflow
 ERROR_BYTES: constant(uint256) = 100  # Error(string): selector 4, offset 32, length 32, text 32
 
+SERVICE_BITS: constant(uint256) = 8
+
 SIGNERS: public(immutable(address))
 STAKE: public(immutable(address))
 TREASURY: public(immutable(address))
@@ -124,6 +126,9 @@ def pay(blob: IDAEntrance.Blob, commitment: Bytes[48], authorisation: Bytes[65])
     assert blob_records.words[blob_id] == 0, "blob_records: already paid"
 
     epoch: uint256 = extcall IDASigners(SIGNERS).open_epoch()
+    # one that joined after the epoch's cut-off is a member, but the court would find nothing to take
+    at_stake: uint256 = staticcall IStakeView(STAKE).stake_at((disperser_id << SERVICE_BITS) | C.DA, epoch)
+    assert at_stake != 0, "da_entrance: disperser unstaked"
     blob_records._create(
         blob_id,
         blob_records.Paid(
@@ -132,6 +137,7 @@ def pay(blob: IDAEntrance.Blob, commitment: Bytes[48], authorisation: Bytes[65])
             confirm_slices=blob_terms.terms.confirm_slices,
             retention_days=blob.retention_days,
             fee=fee,
+            terms_number=blob_terms.number,
         ),
     )
     fee_ledger._hold(fee, msg.sender, msg.value - fee)
@@ -339,6 +345,16 @@ def record(blob_id: bytes32) -> IDAEntrance.Record:
     @notice What is known of a blob; all zero when it was never paid.
     """
     return blob_records._record(blob_id, WINDOWS)
+
+
+@external
+@view
+def fee_of(blob: IDAEntrance.Blob) -> uint256:
+    """
+    @notice The fee that was paid for a blob, in wei, whatever became of it; 0 when it was never paid.
+    """
+    number: uint256 = blob_records._terms_number(blob_identity._id_of(blob, self))
+    return blob_terms._fee_under(number, blob.length, blob.retention_days)
 
 
 @external

@@ -1,9 +1,9 @@
 # pragma version 0.4.3
 """
-@title What a DA signer signs
+@title What DA signers and dispersers sign
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: the digest binds every field, the chain and the DAEntrance; equal digests mean equal attestations.
+@notice Invariant: the digest binds every field, the chain and the DAEntrance; equal digests mean equal statements.
 """
 from ..shared import typed_data
 
@@ -13,6 +13,9 @@ ATTESTATION_TYPE: constant(bytes32) = keccak256(
     "Attestation(bytes32 blobId,uint64 epoch,uint32 quorumId,bytes32 seed,bytes32 dataRoot,bytes commitment,uint32 columns,uint64 length,uint64 expiry)"
 )
 DISPERSAL_TYPE: constant(bytes32) = keccak256("Dispersal(bytes32 blobId)")
+ITEM_RECEIPT_TYPE: constant(bytes32) = keccak256(
+    "ItemReceipt(bytes32 blobId,uint32 number,bytes32 itemHash,uint32 length)"
+)
 
 
 struct Attestation:
@@ -43,3 +46,16 @@ def _dispersal_digest(blob_id: bytes32, entrance: address) -> bytes32:
     """
     domain: bytes32 = typed_data._domain(NAME, VERSION, entrance)
     return typed_data._digest(domain, keccak256(abi_encode(DISPERSAL_TYPE, blob_id)))
+
+
+@internal
+@view
+def _item_receipt_digest(
+    blob_id: bytes32, number: uint256, item_hash: bytes32, length: uint256, entrance: address
+) -> bytes32:
+    """
+    @dev What a disperser signs for item `number` of a shared matrix.
+    """
+    domain: bytes32 = typed_data._domain(NAME, VERSION, entrance)
+    struct_hash: bytes32 = keccak256(abi_encode(ITEM_RECEIPT_TYPE, blob_id, number, item_hash, length))
+    return typed_data._digest(domain, struct_hash)

@@ -19,6 +19,7 @@ DISPERSER_AT: constant(uint256) = 56
 EPOCH_AT: constant(uint256) = 88
 BLOCK_AT: constant(uint256) = 128
 TIME_AT: constant(uint256) = 192
+TERMS_AT: constant(uint256) = 232
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_16: constant(uint256) = 2**16 - 1
 MASK_32: constant(uint256) = 2**32 - 1
@@ -32,6 +33,7 @@ struct Paid:
     confirm_slices: uint256
     retention_days: uint256
     fee: uint256
+    terms_number: uint256  # which terms the fee was counted by
 
 
 words: HashMap[bytes32, uint256]
@@ -43,7 +45,8 @@ def _create(blob_id: bytes32, paid: Paid):
     assert self.words[blob_id] == 0, "blob_records: already paid"
 
     self.words[blob_id] = (
-        (block.timestamp << TIME_AT)
+        (paid.terms_number << TERMS_AT)
+        | (block.timestamp << TIME_AT)
         | (block.number << BLOCK_AT)
         | (paid.epoch << EPOCH_AT)
         | (paid.disperser_id << DISPERSER_AT)
@@ -95,7 +98,7 @@ def _record(blob_id: bytes32, windows: IDAEntrance.Windows) -> IDAEntrance.Recor
     if word == 0:
         return record
     record.state = self._state(word)
-    record.paid_at = word >> TIME_AT
+    record.paid_at = (word >> TIME_AT) & MASK_40
     record.paid_block = (word >> BLOCK_AT) & MASK_64
     record.deadline = record.paid_at + windows.confirm
     record.expiry = record.paid_at + ((word >> DAYS_AT) & MASK_16) * windows.day
@@ -108,6 +111,15 @@ def _record(blob_id: bytes32, windows: IDAEntrance.Windows) -> IDAEntrance.Recor
     else:
         record.certificate_hash = self.details[blob_id]
     return record
+
+
+@internal
+@view
+def _terms_number(blob_id: bytes32) -> uint256:
+    """
+    @dev 0 when the blob was never paid.
+    """
+    return self.words[blob_id] >> TERMS_AT
 
 
 @internal

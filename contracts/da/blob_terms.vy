@@ -15,6 +15,8 @@ COLUMN_STEP: constant(uint256) = 8
 MAX_COLUMNS: constant(uint256) = 1_024
 
 terms: public(IDAEntrance.Terms)
+number: uint256  # of the terms in force; the first are number 1
+prices: HashMap[uint256, uint256]  # number -> price, so that a fee can be told later
 
 
 @external
@@ -36,6 +38,8 @@ def _set(
 ):
     self._check(terms, windows, epoch_seconds, unbonding, evidence)
     self.terms = terms
+    self.number += 1
+    self.prices[self.number] = terms.price
     log IDAEntrance.TermsSet(
         price=terms.price,
         confirm_slices=terms.confirm_slices,
@@ -79,6 +83,15 @@ def _fee(length: uint256, retention_days: uint256) -> uint256:
     assert retention_days > 0, "blob_terms: no retention"
     assert retention_days <= self.terms.max_retention_days, "blob_terms: retention too long"
     return max(length, STEP_BYTES) * self.terms.price * retention_days
+
+
+@internal
+@view
+def _fee_under(number: uint256, length: uint256, retention_days: uint256) -> uint256:
+    """
+    @dev What a blob has paid under those terms; 0 under none.
+    """
+    return max(length, STEP_BYTES) * self.prices[number] * retention_days
 
 
 @internal

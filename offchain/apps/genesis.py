@@ -13,11 +13,16 @@ from offchain.core.units import DAY, WEI_PER_COIN
 DEVNET_DIVISOR: Final = 100
 MIN_CONFIRM_SECONDS: Final = 300
 MIN_CUTOFF_SECONDS: Final = 36  # an idle devnet seals a block every 12 s; relayers need two
+MIN_SAMPLE_SECONDS: Final = 60  # signers see a round, look through their leaves, and answer
+MIN_ANSWER_SECONDS: Final = 120  # a signer reads a block, sends an answer, and may do so again
 
 # The same numbers as contracts/shared/constants.vy; a test compares them.
 DA: Final = 1
 RELAYER: Final = 4
+DA_BAD_ROW: Final = 1
 DA_EQUIVOCATION: Final = 2
+DA_BAD_ENCODING: Final = 3
+DA_SILENCE: Final = 4
 BEACON_ABSENT: Final = 32
 PROVEN: Final = 1
 MISSED: Final = 2
@@ -47,6 +52,7 @@ class Durations:
     rule_delay: int = 29 * DAY
     confirm: int = 900  # from payment to certificate
     answer: int = 3_600  # a challenge may stay unanswered
+    sample: int = 600  # a round of sampling
 
     def divided(self, divisor: int) -> "Durations":
         """Every duration divided by `divisor`, rounded down."""
@@ -65,6 +71,7 @@ class Amounts:
     confirm_slices: int = 2_048
     safety_slices: int = 1_024
     max_retention_days: int = 21
+    min_bond: int = WEI_PER_COIN // 100  # of a challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +144,31 @@ class Genesis:
                 price,
             ),
         )
-        yield Deploy("DAChallenges", (Ref("DAEntrance"), Ref("StakeManager"), time.evidence_long))
+        judged = (Ref("DAEntrance"), Ref("DASigners"), Ref("StakeManager"), Ref("SlashingCourt"))
+        yield Deploy("DAChallenges", (*judged, time.evidence_long, money.min_bond))
+        yield Deploy("DAFraudProofs", (*judged, time.evidence_long))
+        yield Deploy("DASampling", (*judged[:3], time.sample))
 
     def wiring(self) -> Iterator[Call]:
         """Calls that tie the contracts together and open the court, in order."""
         yield Call("OperatorRegistry", "wire_stake", (Ref("StakeManager"),))
         yield Call("StakeManager", "wire_court", (Ref("SlashingCourt"),))
         yield Call("RandomBeacon", "wire_court", (Ref("SlashingCourt"),))
+        yield Call("DAEntrance", "wire", (Ref("DAFraudProofs"), Ref("DASampling")))
         for offence, rule in self._offences():
             yield Call("SlashingCourt", "add_type", (offence, rule))
+        yield Call("SlashingCourt", "rank", (DA_SILENCE, DA_BAD_ROW))
         yield Call("SlashingCourt", "seal", ())
 
     def _offences(self) -> Iterator[tuple[int, tuple[object, ...]]]:
         """Offence types: class, service, base and reporter share in bps, jail, evidence window."""
         time = self.durations
-        yield (
-            DA_EQUIVOCATION,
-            (PROVEN, DA, 3_000, 2_000, 0, time.evidence_long, True, True, Ref("DAChallenges")),
-        )
+        late = time.evidence_long
+        fraud, challenges = Ref("DAFraudProofs"), Ref("DAChallenges")
+        yield DA_BAD_ROW, (PROVEN, DA, 1_000, 2_000, 0, late, False, False, fraud)
+        yield DA_EQUIVOCATION, (PROVEN, DA, 3_000, 2_000, 0, late, True, True, challenges)
+        yield DA_BAD_ENCODING, (PROVEN, DA, 10_000, 2_000, 0, late, False, True, fraud)
+        yield DA_SILENCE, (MISSED, DA, 1_000, 2_000, 0, late, False, False, challenges)
         yield (
             BEACON_ABSENT,
             (MISSED, RELAYER, 50, 500, 0, time.evidence_short, False, False, Ref("RandomBeacon")),
@@ -164,14 +178,17 @@ class Genesis:
 def scaled_genesis(*, governance: str, treasury: str, divisor: int = DEVNET_DIVISOR) -> Genesis:
     """Production rules with every duration divided; prices and stakes stay.
 
-    Two windows do not shrink with the rest: confirming takes as long as machines need to move
-    bytes, and relayers contribute between the cut-off and the start of an epoch.
+    Four windows do not shrink with the rest: confirming takes as long as machines need to move
+    bytes, relayers contribute between the cut-off and the start of an epoch, and signers have to
+    get transactions mined when they are challenged or have won.
     """
     time = Durations().divided(divisor)
     time = replace(
         time,
         confirm=max(time.confirm, MIN_CONFIRM_SECONDS),
         cutoff=max(time.cutoff, MIN_CUTOFF_SECONDS),
+        answer=max(time.answer, MIN_ANSWER_SECONDS),
+        sample=max(time.sample, MIN_SAMPLE_SECONDS),
     )
     return Genesis(governance, treasury, time, Amounts())
 

@@ -14,7 +14,8 @@ from offchain.chain.model import Address, parse_address
 from offchain.chain.node import Node
 from offchain.chain.sender import TransactionSender
 from offchain.core.errors import NotFound
-from offchain.da.onchain import DAChallengesClient, DAEntranceClient, DASignersClient
+from offchain.da.onchain import DAEntranceClient, DASignersClient
+from offchain.da.onchain_challenges import DAChallengesClient, DAFraudProofsClient
 from offchain.jobs.draw import DrawParts
 from offchain.staking.contribute import BeaconParts
 from offchain.staking.onchain import (
@@ -50,6 +51,7 @@ class Network:
     signers: DASignersClient
     entrance: DAEntranceClient
     challenges: DAChallengesClient
+    fraud_proofs: DAFraudProofsClient
 
     @property
     def chain_id(self) -> int:
@@ -75,6 +77,7 @@ def connect(rpc_url: str, file: Path) -> Network:
         signers=DASignersClient(deployments, node),
         entrance=DAEntranceClient(deployments, node),
         challenges=DAChallengesClient(deployments, node),
+        fraud_proofs=DAFraudProofsClient(deployments, node),
     )
 
 

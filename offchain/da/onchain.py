@@ -1,4 +1,4 @@
-"""Clients of DASigners, DAEntrance and DAChallenges, and the events they write.
+"""Clients of DASigners and DAEntrance, and the events they write.
 
 Method and field names are the contracts'; addresses are 20 raw bytes, amounts wei, times seconds.
 Source: docs/protocol/da.md#life-of-a-blob.
@@ -313,35 +313,3 @@ class DAEntranceClient(ContractClient):
 
     def set_paused(self, *, is_paused: bool) -> TypedCall:
         return self._build("set_paused", is_paused)
-
-
-class DAChallengesClient(ContractClient):
-    """What evidence proves; SlashingCourt asks the same when it is reported."""
-
-    contract = "DAChallenges"
-    reverts = reverts.CHALLENGES
-
-    def evidence_seconds(self, offence: int, *, at: BlockRef) -> int:
-        return self._read(int, "evidence_seconds", offence, at=at)
-
-    def equivocation_subject(
-        self, blob_id: bytes, seed: bytes, key_hash: bytes, *, at: BlockRef
-    ) -> bytes:
-        return self._read(bytes, "equivocation_subject", blob_id, seed, key_hash, at=at)
-
-    def adjudicate(self, offence: int, evidence: bytes, *, at: BlockRef) -> "Finding":
-        """Raises: EquivocationUnproven."""
-        return self._read(Finding, "adjudicate", offence, evidence, at=at)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What DAChallenges tells the court; `amount` 0 leaves it to the type's rate."""
-
-    offence: int
-    pool: int
-    epoch: int
-    subject: bytes
-    amount: Wei
-    victim: bytes
-    loss: Wei

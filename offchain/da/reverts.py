@@ -226,6 +226,39 @@ class NothingToConvict(Conflict):
     code = "da.fraud.nothing_to_convict"
 
 
+class SampleRefused(Rejected):
+    """The blob serves nobody now, or the row is not the caller's to answer for."""
+
+    code = "da.sample.refused"
+    next_step = "Answer for rows of confirmed, unexpired blobs that this operator has signed."
+
+
+class RoundNotOpen(Conflict):
+    """The present round has not been opened yet, or the answer's round is over."""
+
+    code = "da.sample.round_not_open"
+    next_step = "Send `open_round`, then look for leaves that win under the new seed."
+
+
+class RoundFull(Conflict):
+    """All rewards of this round are taken."""
+
+    code = "da.sample.round_full"
+    next_step = "Wait for the next round."
+
+
+class LeafLost(Rejected):
+    """The leaf's digest is above the round's target."""
+
+    code = "da.sample.no_win"
+
+
+class LeafWonAlready(Conflict):
+    """The leaf has won this round before."""
+
+    code = "da.sample.won_already"
+
+
 SIGNERS: Final[Mapping[str, type[ApogeeError]]] = {
     "membership: already a member": MembershipConflict,
     "membership: not a member": MembershipConflict,
@@ -342,4 +375,16 @@ FRAUD_PROOFS: Final[Mapping[str, type[ApogeeError]]] = {
     "court: punished already": NothingToConvict,
     "court: evidence too late": NothingToConvict,
     "court: nothing at stake": NothingToConvict,
+}
+SAMPLING: Final[Mapping[str, type[ApogeeError]]] = {
+    **ROW_PATHS,
+    "da_sampling: not available": SampleRefused,
+    "da_sampling: wrong certificate": SampleRefused,
+    "da_sampling: owner was absent": SampleRefused,
+    "da_sampling: not your row": SampleRefused,
+    "da_sampling: pool is empty": PoolTooSmall,
+    "sampling_rounds: not open": RoundNotOpen,
+    "sampling_rounds: all won": RoundFull,
+    "sampling_rounds: no win": LeafLost,
+    "sampling_rounds: won already": LeafWonAlready,
 }

@@ -26,7 +26,8 @@ from offchain.chain.sender import TransactionSender
 from offchain.core.bls import DST_POSSESSION, SecretKey
 from offchain.core.units import WEI_PER_COIN
 from offchain.da.adapters.chain_ledger import ChainClients, ChainLedger
-from offchain.da.onchain import DAChallengesClient, DAEntranceClient, DASignersClient
+from offchain.da.onchain import DAEntranceClient, DASignersClient
+from offchain.da.onchain_challenges import DAChallengesClient
 from offchain.jobs.draw import DrawParts, DrawTable
 from offchain.staking.onchain import (
     OperatorRegistryClient,

@@ -4,7 +4,7 @@ from offchain.chain.ports import ChainReader
 from offchain.chain.sender import TransactionSender
 from offchain.core.hashing import keccak
 from offchain.da.adapters.chain_till import settlement_of
-from offchain.da.onchain import DAChallengesClient
+from offchain.da.onchain_challenges import DAChallengesClient
 from offchain.da.ports import Settlement
 from offchain.staking.onchain import SlashingCourtClient
 

@@ -29,13 +29,13 @@ from offchain.da.onchain import (
     BlobConfirmed,
     BlobRefunded,
     CertificateRejected,
-    DAChallengesClient,
     DAEntranceClient,
     DASignersClient,
     EpochOpened,
     Joined,
     Left,
 )
+from offchain.da.onchain_challenges import DAChallengesClient
 from offchain.da.quorums import Page, absent_signer, assign, owner_of_row
 from offchain.da.quorums import Quorum as DrawnQuorum
 from offchain.da.refusals import BlobUnknown, NodeUnreachable

@@ -26,10 +26,12 @@ from tests.support.da import (
     DaSite,
     a_blob,
     blob_tuple,
+    draw,
     endpoint_of,
     event_of,
     pay,
     raw,
+    terms_tuple,
 )
 from tests.support.staking import (
     COIN,
@@ -193,6 +195,8 @@ def test_pay__disperser_signed__somebody_else_pays(site: DaSite, refused: Refuse
     account = Account.from_key(keccak(b"disperser key"))
     payer = a_wallet("payer")
     disperser_id = _member_with_account(site, account)
+    next_epoch()
+    draw(site)
     blob = a_blob(payer, account.address)
     domain = domain_separator(chain_id=site.chain_id, entrance=raw(site.entrance.address))
     digest = dispersal_digest(site.blob_id(blob), domain)
@@ -237,11 +241,44 @@ def test_pay__disperser_unknown_or_unstaked__is_refused(
 
 def test_pay__staked_operator_that_never_joined__may_disperse(site: DaSite) -> None:
     operator = a_member(site.staking, 71)
+    next_epoch()
+    draw(site)
 
     identifier = pay(site, a_blob(operator.owner, operator.owner))
 
     assert endpoint_of(operator) != site.signers.endpoint(operator.operator_id)
     assert site.record(identifier).disperser_id == operator.operator_id
+
+
+def test_pay__disperser_that_joined_after_the_cut_off__is_refused(
+    site: DaSite, refused: Refused
+) -> None:
+    """It is a member at once, but nothing of its stake could be taken for this epoch's blobs."""
+    operator = a_member(site.staking, 72)
+    assert site.stake.is_member(operator.pool(DA))
+
+    with refused("da_entrance: disperser unstaked"):
+        pay(site, a_blob(operator.owner, operator.owner))
+
+
+def test_fee_of__terms_change_and_blob_is_settled__stays_what_was_paid(site: DaSite) -> None:
+    owner = site.operators[0].owner
+    blob = a_blob(owner, owner)
+    fields = blob_tuple(blob)
+    assert site.entrance.fee_of(fields) == 0
+    fee = site.entrance.quote(blob.length, blob.retention_days)
+    identifier = pay(site, blob)
+    dearer = replace(TERMS, price=3 * TERMS.price)
+    site.entrance.set_terms(terms_tuple(dearer), sender=site.governance)
+    later = replace(blob, salt=keccak(b"later"))
+    pay(site, later)
+
+    assert site.entrance.fee_of(fields) == fee
+    assert site.entrance.fee_of(blob_tuple(later)) == 3 * fee
+    boa.env.time_travel(seconds=WINDOWS.confirm + 1)
+    site.entrance.refund(fields)
+    assert site.record(identifier).fee == 0
+    assert site.entrance.fee_of(fields) == fee
 
 
 BLOBS = st.builds(

@@ -1,0 +1,38 @@
+# pragma version 0.4.3
+"""
+@title The root of a row
+@license AGPL-3.0-only
+@author Apogee
+@notice Invariant: the root is that of the binary tree over the keccak-256 of the row's leaves of 256 bytes, padded with
+        zero digests to a power of two, whoever sends the row.
+"""
+
+ROW_BYTES: constant(uint256) = 32_768  # of the widest row
+LEAF_BYTES: constant(uint256) = 256
+MAX_LEAVES: constant(uint256) = 128
+LEAF_DEPTH: constant(uint256) = 7  # 2^7 = MAX_LEAVES
+
+
+@internal
+@pure
+def _root(data: Bytes[ROW_BYTES], columns: uint256) -> bytes32:
+    """
+    @dev R_i of a row; reverts unless it has 32 bytes a column.
+    """
+    leaves: uint256 = len(data) // LEAF_BYTES
+    assert len(data) == 32 * columns and len(data) == LEAF_BYTES * leaves, "row_tree: wrong length"
+    nodes: bytes32[MAX_LEAVES] = empty(bytes32[MAX_LEAVES])
+    for leaf: uint256 in range(leaves, bound=MAX_LEAVES):
+        nodes[leaf] = keccak256(slice(data, LEAF_BYTES * leaf, LEAF_BYTES))
+    width: uint256 = 1
+    for _: uint256 in range(LEAF_DEPTH):
+        if width >= leaves:
+            break
+        width *= 2
+    for _: uint256 in range(LEAF_DEPTH):
+        if width <= 1:
+            break
+        width //= 2
+        for place: uint256 in range(width, bound=MAX_LEAVES // 2):
+            nodes[place] = keccak256(concat(nodes[2 * place], nodes[2 * place + 1]))
+    return nodes[0]
