@@ -153,8 +153,12 @@ class System:
     def launch_nodes(self) -> None:
         """Start every node; each waits until its operator is registered."""
         for index in range(self.manifest.nodes):
-            command = own_command("da-node", "--home", str(self.home.root), "--index", str(index))
-            self._start(node_name(index), command)
+            self.launch_node(index)
+
+    def launch_node(self, index: int, *flags: str) -> None:
+        """Start one node, with flags of its own."""
+        place = ("--home", str(self.home.root), "--index", str(index))
+        self._start(node_name(index), own_command("da-node", *place, *flags))
 
     def wait_nodes(self) -> None:
         names = [node_name(index) for index in range(self.manifest.nodes)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from offchain.apps.output import say
+from offchain.apps.output import is_quiet, say
 from offchain.core.units import MEGABYTE
 
 
@@ -76,6 +76,6 @@ class Story:
 
 def say_live(line: str) -> None:
     """Progress inside a step: rewritten in place, and only on a terminal."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not is_quiet():
         sys.stderr.write(f"\r\033[K     {line}\r")
         sys.stderr.flush()

@@ -1,29 +1,22 @@
 """`apogee demo` from nothing to nothing: a home, a network, the acts, the closing table."""
 
-import shutil
-import signal
-import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from offchain.apps.demo.archive import build_archive, standard_library
 from offchain.apps.demo.money import MoneyPath
 from offchain.apps.demo.report import COLUMNS, Story
+from offchain.apps.demo.stage import build_network, staged
 from offchain.apps.demo.story import Acts, main_blob
 from offchain.apps.exit_codes import ExitCode
 from offchain.apps.home import Home
 from offchain.apps.output import print_json, print_table, say
 from offchain.apps.settings import UpSettings
-from offchain.apps.supervisor import HomeLock, ProcessEvent, State, Supervisor
 from offchain.apps.system import System
 from offchain.core.erasure.choose import choose_engine
-from offchain.core.errors import Conflict, InvalidInput
+from offchain.core.errors import InvalidInput
 from offchain.core.layout import N
 from offchain.staking.beacon import SEATS, STRONG_SEATS
 
@@ -35,13 +28,6 @@ class DemoFileUnusable(InvalidInput):
 
     code = "demo.file_unusable"
     next_step = "Name another file with --file, or leave it out."
-
-
-class DemoFolderUsed(Conflict):
-    """The folder for the demo's home is not empty."""
-
-    code = "demo.folder_used"
-    next_step = "Name an empty or new folder with --keep."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +50,18 @@ def run_demo(settings: UpSettings, *, file: Path | None, keep: Path | None, as_j
         raise DemoFileUnusable(file=file)
     if settings.nodes < LEAST_NODES:
         raise InvalidInput("the demo kills two nodes, so it needs four", nodes=settings.nodes)
-    with _home(keep) as home, _interrupted_by_sigterm():
-        lock = HomeLock(home)
-        lock.acquire()
-        supervisor = Supervisor(_report)
-        try:
-            result = _play(home, settings, supervisor, file)
-        finally:
-            supervisor.stop_all()
-            lock.release()
+    with staged(settings, keep) as system:
+        result = _play(system, settings, file)
     _close(result, as_json=as_json)
     return ExitCode.DONE if result.is_good else ExitCode.CORRUPT
 
 
-def _play(
-    home: Home, settings: UpSettings, supervisor: Supervisor, given: Path | None
-) -> DemoResult:
+def _play(system: System, settings: UpSettings, given: Path | None) -> DemoResult:
     started, story = time.monotonic(), Story()
-    system = System(home, settings, supervisor, tell=_detail, stop=threading.Event())
+    home = system.home
     file = _file(home, story, given)
     length = file.stat().st_size
-    epoch = _build_network(system, story)
+    epoch = build_network(system, story)
     seats = system.seats(epoch)
     acts = Acts(system, system.network(), choose_engine(), story)
     acts.encode(file, length)
@@ -128,30 +105,6 @@ def _file(home: Home, story: Story, given: Path | None) -> Path:
         return path
 
 
-def _build_network(system: System, story: Story) -> int:
-    """Chain, contracts, staked operators, nodes, table: as `apogee up` does it; its epoch."""
-    compilation = system.compile_kernels()
-    with story.step("devnet") as step:
-        step.detail = f"{system.start_chain()}, chain id {system.manifest.chain_id}"
-    with story.step("deploy with ape") as step:
-        system.deploy()
-        step.detail = f"{len(system.network().deployments.contracts)} contracts"
-    with story.step("nodes") as step:
-        compilation.wait()
-        system.launch_nodes()
-        step.detail = f"{system.manifest.nodes} processes started, each with its own key and disk"
-    with story.step("stake and register") as step:
-        ids = system.enrol()
-        step.detail = f"{len(ids)} operators with BLS keys proven on chain"
-    with story.step("nodes healthy") as step:
-        system.wait_nodes()
-    with story.step("table") as step:
-        epoch = system.open_table()
-        seats = system.seats(epoch)
-        step.detail = f"epoch {epoch} drawn by stake and beacon, {seats} of {SEATS} seats"
-    return epoch
-
-
 def _simulated(backend: str, divisor: int) -> list[str]:
     """What is not as on a public network; everything else in the demo is the production path."""
     return [
@@ -186,42 +139,3 @@ def _close(result: DemoResult, *, as_json: bool) -> None:
     for line in result.simulated:
         say(f"  - {line}")
     say(f"{result.figures['seconds']} s in all; nothing is left running")
-
-
-def _detail(line: str) -> None:
-    say(f"     {line.strip()}")
-
-
-def _report(event: ProcessEvent) -> None:
-    if event.state in (State.CRASHED, State.GAVE_UP):
-        say(f"     {event.name}: {event.state.value}, {event.detail}")
-
-
-@contextmanager
-def _home(keep: Path | None) -> Iterator[Home]:
-    """A home for one demo: removed afterwards unless the caller keeps it."""
-    if keep is not None:
-        if keep.exists() and any(keep.iterdir()):
-            raise DemoFolderUsed(folder=keep)
-        keep.mkdir(parents=True, exist_ok=True)
-        yield Home.at(keep)
-        return
-    folder = Path(tempfile.mkdtemp(prefix="apogee-demo-"))
-    try:
-        yield Home.at(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: everything is stopped first."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
