@@ -36,7 +36,7 @@ from tests.support.outages import Outages
 
 FOLDER = Path("/node")
 NEVER = 1 << 30
-RULES = CollectRules(depth=2, answer_seconds=100)
+RULES = CollectRules(depth=2, answer_seconds=1_000)
 CHAIN = ChainRules(day_seconds=2_000, confirm_seconds=900)
 ME = 1
 
@@ -81,10 +81,21 @@ class Collecting(RuleBasedStateMachine):
         self.chain.pay(terms)
         self.terms[self.chain.blob_id(terms)] = terms
 
+    @rule()
+    @precondition(lambda self: len(self.terms) < 4)
+    def publish(self) -> None:
+        """Pay, deliver and confirm in one go."""
+        self.pay()
+        blob_id = list(self.terms)[-1]
+        self.deliver_to_me(blob_id)
+        self.certify(blob_id)
+
     @rule(data=st.data())
     @precondition(lambda self: self.terms)
     def confirm(self, data: st.DataObject) -> None:
-        blob_id = data.draw(st.sampled_from(sorted(self.terms)))
+        self.certify(data.draw(st.sampled_from(sorted(self.terms))))
+
+    def certify(self, blob_id: bytes) -> None:
         try:
             view = self.chain.view(blob_id, at=self.chain.head().block)
             digest = attestation_digest(view.attestation(), self.chain.domain())
@@ -104,7 +115,7 @@ class Collecting(RuleBasedStateMachine):
             if self.state(blob_id) is BlobState.CONFIRMED:
                 self.chain.void(blob_id)
 
-    @rule(seconds=st.sampled_from([1, 60, 300, 901, 2_100, 5_000]), blocks=st.integers(1, 3))
+    @rule(seconds=st.sampled_from([1, 450, 901, 1_500, 2_100]), blocks=st.integers(1, 3))
     def wait(self, seconds: int, blocks: int) -> None:
         self.chain.mine(seconds=seconds)
         self.chain.mine(blocks)
@@ -123,7 +134,9 @@ class Collecting(RuleBasedStateMachine):
     @rule(data=st.data())
     @precondition(lambda self: self.terms)
     def deliver(self, data: st.DataObject) -> None:
-        blob_id = data.draw(st.sampled_from(sorted(self.terms)))
+        self.deliver_to_me(data.draw(st.sampled_from(sorted(self.terms))))
+
+    def deliver_to_me(self, blob_id: bytes) -> None:
         try:
             view = self.chain.view(blob_id, at=self.chain.head().block)
             duty = view.duties.of(ME) if view.duties else None
@@ -161,6 +174,14 @@ class Collecting(RuleBasedStateMachine):
         )
         asyncio.run(self.store.put(share))
         self.owed.setdefault(blob_id, set()).update(rows)
+
+    @rule(seconds=st.sampled_from([1, 901, 2_100]))
+    def collect_and_reorganise(self, seconds: int) -> None:
+        """What was removed by blocks that then leave the chain must not have been owed."""
+        self.chain.mine(seconds=seconds)
+        self.collect()
+        self.chain.rewind(self.chain.head().block - 1)
+        self.chain.mine(2)
 
     @rule()
     def collect(self) -> None:
@@ -224,14 +245,14 @@ class Collecting(RuleBasedStateMachine):
     def forget_what_was_removed(self, blob_ids: list[bytes]) -> None:
         """What went must not have been owed when it went."""
         for blob_id in blob_ids:
-            if blob_id in self.owed:
-                assert not self.is_owed(blob_id)
-                del self.owed[blob_id]
+            assert not self.is_owed(blob_id)
+            if not self.is_owed(blob_id, depth=RULES.depth):  # else a reorg may bring it back
+                self.owed.pop(blob_id, None)
 
-    def is_owed(self, blob_id: bytes) -> bool:
-        """What the newest block says: an open certificate, or readers and judges to come."""
+    def is_owed(self, blob_id: bytes, *, depth: int = 0) -> bool:
+        """What a block says: an open certificate, or readers and judges to come."""
         try:
-            view = self.chain.view(blob_id, at=self.chain.head().block)
+            view = self.chain.view(blob_id, at=max(0, self.chain.head().block - depth))
         except BlobUnknown:
             return False
         record, now = view.record, view.moment.time
