@@ -50,7 +50,7 @@ async def open_publisher(
     opening = partial(open_sender, network, home, ROLE, account, lock_seconds=lock_seconds)
     with await asyncio.to_thread(opening) as sender:
         async with HttpNodeClient() as client:
-            journal = DiskDispersals(LocalDisk(), home.disperser / "dispersals")
+            journal = DiskDispersals(LocalDisk(), home.dispersals)
             journal.open()
             ledger = ledger_of(network)
             deliver = DeliverRows(

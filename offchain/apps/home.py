@@ -71,6 +71,10 @@ class Home:
         return self.root / "disperser"
 
     @property
+    def dispersals(self) -> Path:
+        return self.disperser / "dispersals"
+
+    @property
     def uploads(self) -> Path:
         return self.disperser / "uploads"
 

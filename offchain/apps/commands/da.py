@@ -1,4 +1,4 @@
-"""da put, get, status, sample: files in and out of the data availability layer."""
+"""da put, get, status, list, sample: files in and out of the data availability layer."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,14 +20,20 @@ Reference = Annotated[str, typer.Argument(help="What `apogee da put` printed.")]
 def put(
     file: Annotated[Path, typer.Argument(help="Any file, from one byte on.")],
     days: Annotated[int, typer.Option(min=1, max=21, help="Days of retention.")] = 14,
+    salt: Annotated[
+        str | None, typer.Option(help="Go on with the upload that told this salt. 64 hex digits.")
+    ] = None,
     home: HomeFolder = None,
     rpc_url: RpcUrl = None,
     as_json: Json = False,
 ) -> int:
-    """Pay for a file, send it, have it certified.  Example: apogee da put photo.jpg"""
+    """Pay for a file, send it, have it certified; interrupted, the same command goes on.
+
+    Example: apogee da put photo.jpg
+    """
     from offchain.apps import da
 
-    return da.put(_home(home), rpc_url, file, days=days, as_json=as_json)
+    return da.put(_home(home), rpc_url, file, days=days, salt=salt, as_json=as_json)
 
 
 @app.command()
@@ -38,7 +44,10 @@ def get(
     rpc_url: RpcUrl = None,
     as_json: Json = False,
 ) -> int:
-    """Fetch a file, every row verified.  Example: apogee da get apogee:da:blob:.. photo.jpg"""
+    """Fetch a file, every row verified; goes on where it stopped.
+
+    Example: apogee da get apogee:da:blob:.. photo.jpg
+    """
     from offchain.apps import da
 
     return da.get(_home(home), rpc_url, reference, file, as_json=as_json)
@@ -52,6 +61,14 @@ def status(
     from offchain.apps import da
 
     return da.blob_status(_home(home), rpc_url, reference, as_json=as_json)
+
+
+@app.command("list")
+def list_published(home: HomeFolder = None, as_json: Json = False) -> int:
+    """What was published from this home, done and open.  Example: apogee da list --json"""
+    from offchain.apps import da
+
+    return da.list_published(_home(home), as_json=as_json)
 
 
 @app.command()

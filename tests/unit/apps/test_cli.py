@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 
 from offchain.apps.cli import main
+from offchain.apps.output import be_quiet, say
 from tests.support.apogee_command import environment
 
 HEAVY = ("web3", "numba", "celery", "fastapi", "ape", "pydantic", "rich", "numpy", "httpx")
 COMMANDS = (
     *("demo", "up", "down", "status", "logs", "doctor", "bench", "devnet", "da-node", "worker"),
+    *("gateway", "da list"),
     *("da put", "da get", "da status", "stake register", "stake join", "stake delegate"),
-    *("stake exit", "stake withdraw", "stake status"),
+    *("stake exit", "stake withdraw", "stake status", "stake deposit", "stake undelegate"),
+    *("stake redelegate", "stake claim", "stake leave", "stake unjail", "stake commission"),
+    *("explain", "config show"),
 )
-RUNS_FOR_EVER = {"devnet", "da-node", "worker"}
+RUNS_FOR_EVER = {"devnet", "da-node", "worker", "gateway"}
 
 
 @pytest.mark.parametrize("words", COMMANDS)
@@ -71,6 +75,37 @@ def test_error__of_a_command_with_json__is_one_object_and_its_kinds_exit_code(
     told = capsys.readouterr()
     assert json.loads(told.out)["error"]["code"] == name
     assert "next:" in told.err
+
+
+MOVES_MONEY = [words for words in COMMANDS if words.startswith("stake ") and "status" not in words]
+
+
+@pytest.mark.parametrize("words", MOVES_MONEY)
+def test_help__of_what_moves_money__offers_a_dry_run(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words.split(), "--help"]) == 0
+
+    assert "--dry-run" in capsys.readouterr().out
+
+
+def test_quiet__error_of_a_command__is_still_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["up", "--only", "moon", "--home", str(tmp_path), "--quiet"]) == 2
+
+    assert "next:" in capsys.readouterr().err
+
+
+def test_quiet__progress__is_dropped_until_a_command_wants_it_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    be_quiet(True)
+    say("unheard")
+    be_quiet(False)
+    say("heard")
+
+    assert capsys.readouterr().err == "heard\n"
 
 
 @pytest.mark.parametrize("words", [["nonsense"], ["da", "get"], ["up", "--nodes", "many"]])

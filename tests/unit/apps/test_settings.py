@@ -81,7 +81,7 @@ def test_children__find_programs_beside_this_interpreter_first(folder: Path) -> 
 @pytest.mark.parametrize(
     ("only", "parts"),
     [
-        (None, ("devnet", "contracts", "da-node", "worker")),
+        (None, ("devnet", "contracts", "da-node", "worker", "gateway")),
         ("devnet", ("devnet",)),
         ("contracts", ("devnet", "contracts")),
         ("da-node", ("devnet", "contracts", "da-node")),

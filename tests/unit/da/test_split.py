@@ -13,6 +13,7 @@ from offchain.da.batch import BatchRules, ItemBatcher, fetch_item
 from offchain.da.errors import ItemMissing, SharedMatrixTooLarge
 from offchain.da.manifest import Manifest, Part
 from offchain.da.refusals import ManifestMalformed, PartMismatch
+from offchain.da.retrieve import Retrieved
 from offchain.da.split import (
     FetchFile,
     FileReference,
@@ -160,3 +161,30 @@ def test_batch__full__closes_and_starts_another() -> None:
 
     asyncio.run(story())
     assert site.chain.payments == 2
+
+
+def test_file__whose_first_parts_the_reader_holds__only_the_rest_is_fetched() -> None:
+    site = a_site(4)
+    data = some_bytes(3 * PART + 7)
+    asked: list[bytes] = []
+
+    async def story() -> bytes:
+        client = memory_network(site)
+        publisher = PublishFile(site.disperse_with(client), part_bytes=PART)
+        file = await publisher.publish(io.BytesIO(data).read, len(data), days=1, salt=SALT)
+        retriever = site.retrieve_with(client)
+
+        class Counting:
+            async def retrieve(self, blob_id: bytes) -> Retrieved:
+                asked.append(blob_id)
+                return await retriever.retrieve(blob_id)
+
+        sink = io.BytesIO()
+        held = lambda manifest: len(manifest.parts) - 2
+        await FetchFile(Counting()).fetch(file.reference, sink.write, skip=held)
+        return sink.getvalue()
+
+    rest = asyncio.run(story())
+
+    assert data[2 * PART :] == rest
+    assert len(asked) == 3
