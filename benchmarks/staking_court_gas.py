@@ -2,11 +2,12 @@
 
 The evidence is a real DA equivocation. `staking.gas.report_and_slash` is what the court costs on
 top of the adjudicator: the whole report less a transaction that only has the adjudicator judge the
-same evidence. The service has 64 members and changed before in this epoch, the pool did not and
-stays above MIN_STAKE. Stated without a bar: `.opens_epoch`, the service's first change of an epoch
-(two more checkpoints); `.first` also gives reporter and Treasury their first credit; `.expels`
-drops the pool under MIN_STAKE and `.tombstones` ends the operator, which both take its key out of
-the sum of keys; and the beacon.
+same evidence. Every case has the same bar: `.tombstones` is the rule as it is deployed, correlated
+and the end of the operator, and the first slash of the network, so every slot is new; the others
+follow a milder rule. `.first` is a new reporter's first credit, `.expels` drops a pool under
+MIN_STAKE, `.opens_epoch` comes before any other change of the service's epoch. Stated without a
+bar: `staking.gas.reweigh`, which tells the tree afterwards, `.out` when the pool's key leaves the
+sum of keys as well, and the beacon.
 """
 
 import sys
@@ -46,25 +47,31 @@ class CourtStage:
     def __init__(self) -> None:
         self.staking = StakingStage()
         self.stage = self.staking.stage
+        self.reweighed: dict[str, int] = {}
         self.secrets = [keccak(b"operator", bytes([number])) for number in range(MEMBERS)]
         self.keys = [SecretKey.from_seed(secret) for secret in self.secrets]
         for secret in self.secrets[:RICH]:
             wei = 200 * WEI_PER_COIN
             self.stage.fund(_address(secret), wei)
             self.stage.value_call(secret, "StakeManager", "deposit", DA, value=wei)
-        self._pass(2)
+        self.staking.pass_epochs(2)
 
     def reports(self) -> Iterator[tuple[str, int, int]]:
         """Name, gas of the whole report, gas of asking the adjudicator alone."""
         yield "tombstones", *self._report(0)
+        self.reweighed["out"] = self._reweigh(0)
         self._stop_tombstoning()
-        self._pass(1)
+        self.staking.pass_epochs(1)
         yield "first", *self._report(1, b"another reporter")
-        self._pass(1)
+        self.staking.pass_epochs(1)
         yield "opens_epoch", *self._report(2)
         yield "", *self._report(3)
-        self._pass(1)
+        self.reweighed[""] = self._reweigh(3)
+        self.staking.pass_epochs(1)
         yield "expels", *self._report(RICH)
+
+    def _reweigh(self, number: int) -> int:
+        return self.stage.send("StakeManager", "reweigh", (number + 1) << 8 | DA)
 
     def _stop_tombstoning(self) -> None:
         """A milder rule binds at once, also after the seal."""
@@ -115,7 +122,7 @@ class CourtStage:
             wei = 100 * WEI_PER_COIN
             self.stage.fund(_address(secret), wei)
             self.stage.value_call(secret, "StakeManager", "join", RELAYER, 0, value=wei)
-        self._pass(2)
+        self.staking.pass_epochs(2)
         self._contribute()
         return self._contribute()
 
@@ -158,21 +165,19 @@ class CourtStage:
         )
         return len(holders), gas
 
-    def _pass(self, epochs: int) -> None:
-        self.stage.chain.increase_time(epochs * self.stage.read("StakeManager", "epoch_length"))
-        self.stage.chain.mine()
-
 
 def run() -> list[Row]:
-    """Whole transactions, less the adjudicator where the name has no suffix."""
+    """The court alone; with `.whole` and `.adjudicator`, the two whole transactions."""
     stage = CourtStage()
     rows = []
     for suffix, whole, judged in stage.reports():
         name = ".".join(filter(None, ("staking.gas.report_and_slash", suffix)))
-        bar = None if suffix else BAR_REPORT
-        rows.append(at_most(name, whole - judged, "gas", bar, command=COMMAND))
+        rows.append(at_most(name, whole - judged, "gas", BAR_REPORT, command=COMMAND))
         rows.append(at_most(f"{name}.whole", whole, "gas", None, command=COMMAND))
         rows.append(at_most(f"{name}.adjudicator", judged, "gas", None, command=COMMAND))
+    for suffix, gas in stage.reweighed.items():
+        name = ".".join(filter(None, ("staking.gas.reweigh", suffix)))
+        rows.append(at_most(name, gas, "gas", None, command=COMMAND))
     holders, gas = stage.beacon()
     rows.append(at_most(f"staking.gas.beacon.{holders}_holders", gas, "gas", None, command=COMMAND))
     return rows
