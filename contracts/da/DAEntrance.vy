@@ -473,6 +473,8 @@ def _open_round():
     if sampling == empty(address):
         return
     success: bool = raw_call(sampling, method_id("open_round()"), gas=OPEN_ROUND_GAS, revert_on_failure=False)
+    if not success:
+        log IDAEntrance.RoundNotOpened(sampling=sampling)
 
 
 @internal

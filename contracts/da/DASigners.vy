@@ -403,12 +403,15 @@ def _remove(operator_id: uint256):
 @view
 def _is_carriable(epoch: uint256) -> bool:
     """
-    @dev One quorum, and neither members nor weights nor keys differ from the epoch that was drawn.
+    @dev One quorum, and neither members nor weights nor keys differ from the epoch that was drawn. An equal root says so
+         only while the tree has heard of everything that the court has changed.
     """
     drawn: uint256 = epoch_tables.drawn
     if epoch_tables._is_open(epoch) or epoch_tables._quorum_count(drawn) != 1:
         return False
     if membership._changed_at(epoch) > drawn:
+        return False
+    if staticcall IStakeManager(STAKE).untold(C.DA) != 0:
         return False
     return staticcall IStakeManager(STAKE).tree_root_at(C.DA, epoch) == epoch_tables.roots[drawn]
 

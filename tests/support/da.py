@@ -57,6 +57,7 @@ from tests.support.staking import (
 WINDOWS = Windows(confirm=9, day=DAY, answer=36, veto=2 * DAY)
 TERMS = Terms(price=10**9, confirm_slices=2_048, safety_slices=1_024, max_retention_days=21)
 EVIDENCE_SECONDS = 24 * DAY
+SAMPLE_PERIOD = 600
 MIN_BOND = COIN // 100
 COMMITMENT = bytes.fromhex("97f1d3a73197d7942695638c4fa9ac0f") + bytes(range(32))
 
@@ -72,6 +73,7 @@ class DaSite:
     entrance: Any
     challenges: Any
     fraud_proofs: Any
+    sampling: Any
     governance: str
     treasury: str
     operators: tuple[AnOperator, ...]
@@ -121,6 +123,7 @@ def deploy_da(operators: int = 4, *, own: Sequence[int] = (), terms: Terms = TER
     judged = (entrance.address, signers.address, stake, court.address)
     challenges = da_deployer("DAChallenges").deploy(*judged, EVIDENCE_SECONDS, MIN_BOND)
     fraud_proofs = da_deployer("DAFraudProofs").deploy(*judged, EVIDENCE_SECONDS)
+    sampling = da_deployer("DASampling").deploy(*judged[:3], SAMPLE_PERIOD)
     stakes = [*own, *[100] * (operators - len(own))]
     members = tuple(
         a_member(staking, number, own=coins * COIN) for number, coins in enumerate(stakes)
@@ -135,6 +138,7 @@ def deploy_da(operators: int = 4, *, own: Sequence[int] = (), terms: Terms = TER
         entrance,
         challenges,
         fraud_proofs,
+        sampling,
         staking.governance,
         treasury,
         members,

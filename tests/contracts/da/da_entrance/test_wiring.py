@@ -199,5 +199,7 @@ def test_inv_da_14__sampler_that_fails__stops_no_payment(site: DaSite, mode: int
 
     identifier = pay(site, a_blob(owner, owner, salt=keccak(b"sampled")))
 
+    names = [type(event).__name__ for event in site.entrance.get_logs()]
+    assert ("RoundNotOpened" in names) == (mode != 0)
     assert site.record(identifier).state is BlobState.PAID
     assert sampler.opened() == (1 if mode == 0 else 0)
