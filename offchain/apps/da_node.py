@@ -18,17 +18,19 @@ from offchain.apps.logging import configure_logging
 from offchain.apps.network import Network, address_of, connect, deployment_file
 from offchain.apps.operators import node_role
 from offchain.apps.settings import DaNodeSettings, read_settings
+from offchain.chain.keys import DEVNET_CHAIN_IDS
 from offchain.core.erasure import ErasureEngine
-from offchain.core.errors import ApogeeError
+from offchain.core.errors import ApogeeError, Rejected
 from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
 from offchain.da.adapters.bls_signer import BlsSigner
 from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_journal import DiskJournal, FolderLock
 from offchain.da.adapters.disk_rows import DiskRows
 from offchain.da.adapters.http_node import NodeFace, build_node_app, node_server
+from offchain.da.adapters.misconduct import Misconduct, OnlyFriends, misbehaving
 from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
 from offchain.da.collect import CollectGarbage, CollectRules
-from offchain.da.serve import ServeLimits, ServeRows
+from offchain.da.serve import RowServer, ServeLimits, ServeRows
 
 COLLECT_SECONDS: Final = 30.0
 REGISTERED_POLL_SECONDS: Final = 0.5
@@ -45,19 +47,35 @@ def run_da_node(**flags: object) -> int:
     home = Home.at(settings.home)
     engine = choose_engine()
     network, port = _place(settings, home)
-    asyncio.run(_Node(home, network, engine, index).run(port))
+    misconduct = _misconduct(settings, network)
+    asyncio.run(_Node(home, network, engine, index, misconduct).run(port))
     return 0
+
+
+class DrillOnDevnetOnly(Rejected):
+    """A node cheats on a devnet only: elsewhere its operator would be slashed."""
+
+    code = "da_node.drill_on_devnet_only"
+    next_step = "Leave --adversary out, or run `apogee attack da`."
 
 
 class _Node:
     """The parts of one node and their life."""
 
-    def __init__(self, home: Home, network: Network, engine: ErasureEngine, index: int) -> None:
+    def __init__(
+        self,
+        home: Home,
+        network: Network,
+        engine: ErasureEngine,
+        index: int,
+        misconduct: Misconduct | None,
+    ) -> None:
         self._folder = home.node(index)
         self._keys = Keystore(home.keys)
         self._role = node_role(index)
         self._network = network
         self._engine = engine
+        self._misconduct = misconduct
         self._stop = asyncio.Event()
 
     async def run(self, port: int) -> None:
@@ -78,25 +96,26 @@ class _Node:
         parts = self._open_parts(operator)
         accept = AcceptRows(parts, NodeLimits(confirmations=1))
         await accept.restore()
-        face = NodeFace(
-            accept,
-            ServeRows(parts.store, ServeLimits()),
-            self._readiness,
-            PeerLimits(PeerRate(), time.monotonic),
-        )
-        server = node_server(build_node_app(face), port)
-        collecting = asyncio.create_task(
-            self._collect(CollectGarbage(accept, parts, CollectRules()))
-        )
+        rows: RowServer = ServeRows(parts.store, ServeLimits())
+        loops = [self._collect(CollectGarbage(accept, parts, CollectRules()))]
+        if self._misconduct is not None:
+            rows = misbehaving(rows, self._misconduct)
+            log.critical("node_misbehaves", extra={"how": self._misconduct.value})
+        limits = PeerLimits(PeerRate(), time.monotonic)
+        app = build_node_app(NodeFace(accept, rows, self._readiness, limits))
+        if self._misconduct is Misconduct.FRIENDS_ONLY:
+            app.add_middleware(OnlyFriends)
+        server = node_server(app, port)
+        tasks = [asyncio.create_task(loop) for loop in loops]
         serving = asyncio.create_task(server.serve())
         log.info("node_started", extra={"operator": operator, "port": port})
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await serving
-        for task in (collecting, stopping):
+        for task in (*tasks, stopping):
             task.cancel()
-        await asyncio.gather(collecting, stopping, return_exceptions=True)
+        await asyncio.gather(*tasks, stopping, return_exceptions=True)
 
     def _open_parts(self, operator: int) -> NodeParts:
         disk = LocalDisk()
@@ -143,6 +162,15 @@ class _Node:
                 continue
             if dropped:
                 log.info("blobs_dropped", extra={"count": len(dropped)})
+
+
+def _misconduct(settings: DaNodeSettings, network: Network) -> Misconduct | None:
+    """How this node is to cheat in a drill. Raises: DrillOnDevnetOnly."""
+    if settings.adversary is None:
+        return None
+    if network.chain_id not in DEVNET_CHAIN_IDS:
+        raise DrillOnDevnetOnly(chain_id=network.chain_id)
+    return Misconduct(settings.adversary)
 
 
 def _place(settings: DaNodeSettings, home: Home) -> tuple[Network, int]:

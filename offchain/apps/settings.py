@@ -94,6 +94,8 @@ class DaNodeSettings(ChainSettings):
 
     node_index: Annotated[int, Field(ge=0, le=63)] = 0  # which operator of this home
     node_port: Port | None = None  # read from the home when not given
+    # Drills on a devnet: how the node cheats after it has signed.
+    adversary: Literal["withhold", "friends-only", "wrong-bytes", "wrong-index"] | None = None
 
 
 class GatewaySettings(ChainSettings):

@@ -39,6 +39,10 @@ def da_node(
     rpc_url: RpcUrl = None,
     deployments: Deployments = None,
     network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+    adversary: Annotated[
+        str | None,
+        typer.Option(help="Devnet drills: withhold, friends-only, wrong-bytes or wrong-index."),
+    ] = None,
 ) -> int:
     """One operator's DA node.  Example: apogee da-node --index 0"""
     from offchain.apps.da_node import run_da_node
@@ -50,6 +54,7 @@ def da_node(
         rpc_url=rpc_url,
         deployments=deployments,
         network=network,
+        adversary=adversary,
     )
 
 

@@ -41,19 +41,20 @@ def misbehaving(honest: RowServer, misconduct: Misconduct) -> RowServer:
             return honest
 
 
-def only_friends(app: App) -> App:
-    """An ASGI application whose rows only those get who send the friends' header."""
+class OnlyFriends:
+    """ASGI middleware: rows only for those who send the friends' header."""
 
-    async def serve(scope: Scope, receive: Channel, send: Channel) -> None:
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Channel, send: Channel) -> None:
         is_read = scope["type"] == "http" and scope["path"].endswith(("/rows", "/leaf"))
         is_friend = any(name == FRIEND for name, _ in scope.get("headers", ()))
         if not is_read or is_friend or scope["method"] != "GET":
-            await app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": 404, "headers": []})
         await send({"type": "http.response.body", "body": b""})
-
-    return serve
 
 
 class _WithholdingServer:

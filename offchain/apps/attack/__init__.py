@@ -1,0 +1,1 @@
+"""`apogee attack`: drills against a running network, and who lost what in each."""
