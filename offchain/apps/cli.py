@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from offchain.apps.commands import chain_processes, da, stake, system
+from offchain.apps.commands import attack, chain_processes, da, lookup, stake, system
 from offchain.apps.exit_codes import ExitCode, exit_code_of
 from offchain.apps.output import print_error, say
 from offchain.core.errors import ApogeeError
@@ -29,8 +29,10 @@ app = typer.Typer(
 )
 system.add_to(app)
 chain_processes.add_to(app)
+lookup.add_to(app)
 app.add_typer(da.app, name="da")
 app.add_typer(stake.app, name="stake")
+app.add_typer(attack.app, name="attack")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -21,8 +21,22 @@ KIND_WORDS = {
 }
 
 
+_progress = {"is_quiet": False}  # of this process, as its streams are
+
+
+def be_quiet(value: bool) -> None:
+    """Drop progress, or say it again."""
+    _progress["is_quiet"] = value
+
+
+def is_quiet() -> bool:
+    return _progress["is_quiet"]
+
+
 def say(line: str) -> None:
-    """One line of progress, for people, on stderr."""
+    """One line of progress, for people, on stderr; nothing with --quiet."""
+    if is_quiet():
+        return
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
@@ -72,6 +86,7 @@ def error_text(error: ApogeeError) -> str:
 
 def print_error(error: ApogeeError, *, as_json: bool) -> None:
     """An error for people on stderr, and for programs as one object on stdout."""
-    say(error_text(error))
+    sys.stderr.write(error_text(error) + "\n")
+    sys.stderr.flush()
     if as_json:
         print_json({"error": error.as_json()})

@@ -87,6 +87,12 @@ class JobHome:
         with open_sender(self.network, self.home, role, account) as sender:
             return sender.execute(call, key=key)
 
+    def settle(self, role: str) -> None:
+        """Let a role's sender see what is deep enough to be settled."""
+        account = Keystore(self.home.keys).account(role)
+        with open_sender(self.network, self.home, role, account) as sender:
+            sender.maintain()
+
     def work(self) -> Work:
         """The worker's jobs, in this process: what it would find, what it would do."""
         Enrolment(self.network, self.home).fund([Keystore(self.home.keys).account(WORKER_ROLE)])

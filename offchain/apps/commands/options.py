@@ -5,6 +5,15 @@ from typing import Annotated
 
 import typer
 
+
+def _quiet(value: bool) -> bool:
+    """Progress is dropped from here on; results and errors are not."""
+    from offchain.apps.output import be_quiet
+
+    be_quiet(value)
+    return value
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 HomeFolder = Annotated[
     Path | None,
@@ -12,4 +21,13 @@ HomeFolder = Annotated[
 ]
 RpcUrl = Annotated[
     str | None, typer.Option("--rpc-url", help="The chain's JSON-RPC. Default: this home's devnet.")
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="No progress; only the result, and errors.", callback=_quiet
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be sent and what it costs; send nothing.")
 ]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, Json
+from offchain.apps.commands.options import HomeFolder, Json, Quiet
 from offchain.apps.home import Home
 
 BackendName = Annotated[
@@ -28,6 +28,7 @@ def demo(
     backend: BackendName = None,
     keep: Annotated[Path | None, typer.Option(help="Keep the demo's home in this folder.")] = None,
     as_json: Json = False,
+    quiet: Quiet = False,  # noqa: ARG001 - takes effect as it is parsed
 ) -> int:
     """A real file in and out with two nodes dead, and a cheat slashed.  Example: apogee demo"""
     from offchain.apps.demo.run import run_demo
@@ -37,7 +38,8 @@ def demo(
     return run_demo(settings, file=file, keep=keep, as_json=as_json)
 
 
-def up(
+def up(  # noqa: PLR0913 - one parameter a flag
+    *,
     home: HomeFolder = None,
     backend: BackendName = None,
     nodes: NodeCount = None,
@@ -46,6 +48,7 @@ def up(
     ] = None,
     detach: Annotated[bool, typer.Option(help="Return once everything is healthy.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,  # noqa: ARG001 - takes effect as it is parsed
 ) -> int:
     """Start everything and keep it running until Ctrl-C.  Example: apogee up --nodes 4"""
     from offchain.apps.settings import UpSettings, read_settings
@@ -106,6 +109,7 @@ def doctor(
 def bench(
     area: Annotated[str, typer.Argument(help="da, staking, chain, demo or all.")] = "all",
     as_json: Json = False,
+    quiet: Quiet = False,  # noqa: ARG001 - takes effect as it is parsed
 ) -> int:
     """Measure against the bars of docs/performance.md.  Example: apogee bench da --json"""
     from offchain.apps.bench import print_bench
