@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
+from offchain.chain.adapters.direct_http import AnswerTooLarge, DirectPoster
 from offchain.chain.errors import AnswerMalformed, NodeOverloaded, NodeUnreachable
 from offchain.chain.jsonrpc import read_answers, write_requests
 from offchain.chain.ports import Answer, Question
@@ -50,9 +52,11 @@ class HttpTransport:
         self._lock = threading.Lock()
         host = urlsplit(url).hostname or ""
         # A proxy in the environment is for the outside, never for this machine's own node.
-        self._client = httpx.Client(
-            timeout=self._patience.timeout_seconds, trust_env=host not in _LOOPBACK
-        )
+        seconds = self._patience.timeout_seconds
+        self._client = httpx.Client(timeout=seconds, trust_env=host not in _LOOPBACK)
+        self._direct: DirectPoster | None = None
+        if host in _LOOPBACK and urlsplit(url).scheme == "http":
+            self._direct = DirectPoster(url, timeout_seconds=seconds, max_bytes=MAX_ANSWER_BYTES)
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         answers: list[Answer] = []
@@ -63,6 +67,8 @@ class HttpTransport:
 
     def close(self) -> None:
         self._client.close()
+        if self._direct is not None:
+            self._direct.close()
 
     def _post(self, body: bytes) -> bytes:
         pause = self._patience.first_pause_seconds
@@ -76,25 +82,40 @@ class HttpTransport:
 
     def _post_once(self, body: bytes) -> bytes:
         node = _shown(self._url)
+        status, raw = self._exchange(body, node)
+        if status in _BUSY:
+            raise NodeOverloaded(node=node, status=status)
+        if status != httpx.codes.OK and not raw.lstrip().startswith((b"{", b"[")):
+            raise AnswerMalformed(node=node, status=status)
+        return raw
+
+    def _exchange(self, body: bytes, node: str) -> tuple[int, bytes]:
+        """Status and answer. Raises: NodeUnreachable, AnswerMalformed."""
+        if self._direct is not None:
+            try:
+                return self._direct.post(body)
+            except AnswerTooLarge as error:
+                raise _too_large() from error
+            except (OSError, HTTPException) as error:
+                raise NodeUnreachable(node=node, reason=type(error).__name__) from error
         try:
             with self._client.stream("POST", self._url, content=body, headers=_HEADERS) as response:
                 raw = bytearray()
                 for part in response.iter_bytes():
                     raw += part
                     if len(raw) > MAX_ANSWER_BYTES:
-                        raise AnswerMalformed(reason="answer too large", limit=MAX_ANSWER_BYTES)
-                status = response.status_code
+                        raise _too_large()
+                return response.status_code, bytes(raw)
         except httpx.UnsupportedProtocol as error:
             raise AnswerMalformed(node=node, reason=str(error)) from error
         except httpx.HTTPError as error:
             raise NodeUnreachable(node=node, reason=str(error) or type(error).__name__) from error
         except httpx.InvalidURL as error:
             raise AnswerMalformed(node=node, reason=str(error)) from error
-        if status in _BUSY:
-            raise NodeOverloaded(node=node, status=status)
-        if status != httpx.codes.OK and not raw.lstrip().startswith((b"{", b"[")):
-            raise AnswerMalformed(node=node, status=status)
-        return bytes(raw)
+
+
+def _too_large() -> AnswerMalformed:
+    return AnswerMalformed(reason="answer too large", limit=MAX_ANSWER_BYTES)
 
 
 def _bodies(questions: Sequence[Question]) -> list[tuple[bytes, int]]:
