@@ -9,6 +9,7 @@ Host must be the loopback's and an Origin, when there is one, the gateway's own.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Final
@@ -20,8 +21,10 @@ from offchain.gateway.errors import (
     OriginNotAllowed,
 )
 
-LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 MAX_HOST_BYTES: Final = 64
+_LOOPBACK: Final = re.compile(
+    r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE
+)
 _SCHEME: Final = "bearer "
 
 
@@ -71,12 +74,8 @@ def require_access(method: str, path: str, *, authorisation: str | None, key: Ap
 
 def require_loopback(host: str | None) -> None:
     """Raises: HostNotAllowed unless Host names the loopback, with or without a port."""
-    text = (host or "").lower()
-    name, _, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
-    name = name or text
-    is_port = port == "" or (port.isascii() and port.isdigit())
-    if len(text) > MAX_HOST_BYTES or name not in LOOPBACK_NAMES or not is_port:
-        raise HostNotAllowed(host=text[:MAX_HOST_BYTES])
+    if _LOOPBACK.fullmatch(host or "") is None:
+        raise HostNotAllowed(host=(host or "")[:MAX_HOST_BYTES])
 
 
 def require_origin(origin: str | None, host: str | None, fetch_site: str | None) -> None:

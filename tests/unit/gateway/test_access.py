@@ -1,0 +1,133 @@
+"""Default deny: every route has a line, money wants the key, and no web page gets in."""
+
+import asyncio
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from offchain.gateway.access import (
+    ROUTES,
+    Access,
+    ApiKey,
+    require_access,
+    require_loopback,
+    require_origin,
+)
+from offchain.gateway.errors import (
+    AccessUndecided,
+    ApiKeyWrong,
+    HostNotAllowed,
+    OriginNotAllowed,
+)
+from tests.support.gateway import BEARER, KEY
+
+SPENDS = {("POST", "/v1/da/blobs")}
+
+
+def test_routes__every_one_of_the_application__is_in_the_access_table_and_the_reverse(
+    routes: FastAPI,
+) -> None:
+    assert all(isinstance(route, APIRoute) for route in routes.routes)
+    found = {
+        (method, route.path)
+        for route in routes.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
+
+    assert set(ROUTES) == found
+
+
+def test_routes__every_one__asks_the_table_before_anything_else(routes: FastAPI) -> None:
+    for route in routes.routes:
+        assert isinstance(route, APIRoute)
+        [first, *_] = route.dependant.dependencies
+        assert first.call is not None
+        assert "authorise" in first.call.__qualname__
+
+
+def test_routes__those_that_spend__want_the_key() -> None:
+    assert {where for where, access in ROUTES.items() if access is Access.KEY} == SPENDS
+
+
+def test_routes__one_that_nobody_decided__lets_nobody_in(routes: FastAPI) -> None:
+    [first, *_] = routes.routes[0].dependant.dependencies  # type: ignore[attr-defined]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "headers": [(b"authorization", BEARER["Authorization"].encode())],
+        "route": APIRoute("/v1/new", endpoint=lambda: None),
+    }
+
+    with pytest.raises(AccessUndecided):
+        asyncio.run(first.call(Request(scope)))
+
+
+@pytest.mark.parametrize("given_key", [KEY, KEY.upper(), "", KEY[:-1], KEY + "0", "é" * 10])
+def test_key__of_another__is_refused(given_key: str) -> None:
+    key = ApiKey(KEY)
+    if given_key == KEY:
+        key.require(f"Bearer {given_key}")
+        key.require(f"bearer {given_key}")
+        return
+    with pytest.raises(ApiKeyWrong):
+        key.require(f"Bearer {given_key}")
+
+
+@pytest.mark.parametrize("header", [None, "", KEY, f"Basic {KEY}", "Bearer", f"Bearer{KEY}"])
+def test_key__not_given_as_a_bearer__is_refused(header: str | None) -> None:
+    with pytest.raises(ApiKeyWrong):
+        require_access("POST", "/v1/da/blobs", authorisation=header, key=ApiKey(KEY))
+
+
+@given(st.text(max_size=100))
+def test_key__any_other_text__is_refused_without_a_fault(text: str) -> None:
+    if text.removeprefix("Bearer ") != KEY:
+        with pytest.raises(ApiKeyWrong):
+            ApiKey(KEY).require(text)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]", "[::1]:8080"]
+)
+def test_host__of_the_loopback__is_taken(host: str) -> None:
+    require_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(None, "", "rebound.example", "rebound.example:8080", "127.0.0.1.example"),
+        *("localhost.example", "127.0.0.1:8080:1", "127.0.0.1:x", "127.0.0.1@e.example"),
+        *("::1", "0.0.0.0", "169.254.169.254", "a" * 500, "127.0.0.1:²", ":8080"),
+    ],
+)
+def test_host__of_anybody_else__is_refused(host: str | None) -> None:
+    with pytest.raises(HostNotAllowed):
+        require_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("origin", "site"),
+    [(None, None), (None, "none"), (None, "same-origin"), ("http://127.0.0.1:8080", "same-origin")],
+)
+def test_origin__of_a_program_or_of_ourselves__is_taken(
+    origin: str | None, site: str | None
+) -> None:
+    require_origin(origin, "127.0.0.1:8080", site)
+
+
+@pytest.mark.parametrize(
+    ("origin", "site"),
+    [
+        *(("https://evil.example", None), ("null", None), ("http://127.0.0.1:9", None)),
+        *((None, "cross-site"), (None, "same-site"), ("http://localhost:8080", None)),
+    ],
+)
+def test_origin__of_another_page__is_refused(origin: str | None, site: str | None) -> None:
+    with pytest.raises(OriginNotAllowed):
+        require_origin(origin, "127.0.0.1:8080", site)
