@@ -132,6 +132,10 @@ class DisperseBlob:
         self._encoder = asyncio.Lock()
         self.room = MatrixRoom(rules.matrices)
 
+    def under(self, rules: DispersalRules) -> "DisperseBlob":
+        """The same disperser under other rules, with room of its own."""
+        return DisperseBlob(self._parts, rules, self._watch)
+
     async def disperse(self, payload: Bytes, *, days: int, salt: bytes) -> Dispersed:
         """Publish until confirmed. The same payload, days and salt are the same blob.
 
