@@ -30,6 +30,7 @@ from offchain.staking.onchain import StakeManagerClient
 KEPT_PAYMENTS: Final = 4_096
 KEPT_QUORUMS: Final = 64
 KEPT_VIEWS: Final = 64
+ENDPOINT_BLOCKS: Final = 4  # an operator that moves is followed after so many blocks
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 Seats = tuple[tuple[Signer, PublicKey], ...]
@@ -83,6 +84,7 @@ class ChainLedger:
         self._seats: Kept[tuple[EpochTable, int], Seats] = Kept(KEPT_QUORUMS)
         self._views: Kept[tuple[bytes, BlockHash], BlobView] = Kept(KEPT_VIEWS)
         self._head: Block | None = None
+        self._answering: tuple[tuple[int, ...], int, list[str]] = ((), 0, [])
         self._domain: bytes | None = None
 
     def head(self) -> Moment:
@@ -114,7 +116,7 @@ class ChainLedger:
         paid = self._payments.get(blob_id, lambda: self._payment(blob_id, block.hash))
         duties = None
         if block.number > record.paid_block:
-            duties = self._duties(blob_id, record, block.hash)
+            duties = self._duties(blob_id, record, block)
         moment = Moment(block.number, block.timestamp)
         return BlobView(moment, _paid_blob(paid, record), duties)
 
@@ -137,8 +139,8 @@ class ChainLedger:
             raise PaymentContradicted(blob_id=identifier.hex())
         return paid
 
-    def _duties(self, identifier: bytes, record: Record, at: BlockHash) -> Duties:
-        clients = self._clients
+    def _duties(self, identifier: bytes, record: Record, block: Block) -> Duties:
+        clients, at = self._clients, block.hash
         entropy = clients.reader.block(BlockNumber(record.paid_block + 1)).hash
         table = clients.signers.epoch_table(record.epoch, at=at)
         seed = blob_seed(table.seed, identifier, entropy)
@@ -148,9 +150,18 @@ class ChainLedger:
             (table, quorum_id),
             lambda: self._read_seats(record.epoch, table, quorum_id, at),
         )
-        endpoints = clients.signers.endpoints([s.operator_id for s, _ in seats], at=at)
+        endpoints = self._endpoints(seats, block)
         rows = [(signer, key, where) for (signer, key), where in zip(seats, endpoints, strict=True)]
         return duties_of(record.epoch, seed, assignment, rows, record.confirm_slices)
+
+    def _endpoints(self, seats: Seats, block: Block) -> list[str]:
+        """Where the signers answer: no part of their duties, so a few blocks old is new enough."""
+        ids = tuple(signer.operator_id for signer, _ in seats)
+        known, read_at, found = self._answering
+        if known != ids or not 0 <= block.number - read_at < ENDPOINT_BLOCKS:
+            found = self._clients.signers.endpoints(ids, at=block.hash)
+            self._answering = ids, block.number, found
+        return found
 
     def _read_seats(self, epoch: int, table: EpochTable, quorum_id: int, at: BlockHash) -> Seats:
         """The signers of a quorum with the keys they had when the table was drawn."""
