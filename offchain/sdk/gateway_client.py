@@ -76,11 +76,19 @@ class Taken:
 class GatewayClient:
     """One gateway; use it as an asynchronous context manager."""
 
-    def __init__(self, url: str, api_key: str, rules: GatewayRules | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        rules: GatewayRules | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._rules = rules or GatewayRules()
         self._http = httpx.AsyncClient(
             base_url=url,
             headers={"Authorization": f"Bearer {api_key}"},
+            transport=transport,
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(None, connect=5.0),
