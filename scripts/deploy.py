@@ -79,7 +79,10 @@ def deploy_all(genesis: Genesis, deployer: Any) -> dict[str, Deployment]:
 @click.option("--folder", default="", help="where the file goes; default: deployments/")
 @click.option("--treasury", default="", help="who receives fees; default: the deployer")
 @click.option("--divisor", type=int, default=0, help="divide every duration by this")
-def cli(account: Any, name: str, folder: str, treasury: str, divisor: int) -> None:
+@click.option("--dry-run", is_flag=True, help="print the plan; compile, send and write nothing")
+def cli(
+    *, account: Any, name: str, folder: str, treasury: str, divisor: int, dry_run: bool
+) -> None:
     """Deploy Apogee and write its deployment file."""
     is_local = chain.chain_id in LOCAL_CHAINS
     if networks.provider.name == "test":  # pairings in pure Python take a second each
@@ -90,6 +93,11 @@ def cli(account: Any, name: str, folder: str, treasury: str, divisor: int) -> No
     scale = divisor or (DEVNET_DIVISOR if is_local else 1)
     owner = str(deployer.address)
     genesis = scaled_genesis(governance=owner, treasury=treasury or owner, divisor=scale)
+    if dry_run:
+        sys.stdout.write(
+            json.dumps({"chain_id": chain.chain_id, "steps": genesis.as_json()}) + "\n"
+        )
+        return
     say(f"deploying to chain {chain.chain_id} as {owner}, durations divided by {scale}")
     compile_fresh()
     contracts = deploy_all(genesis, deployer)

@@ -160,6 +160,19 @@ class Genesis:
         yield Call("SlashingCourt", "rank", (DA_SILENCE, DA_BAD_ROW))
         yield Call("SlashingCourt", "seal", ())
 
+    def as_json(self) -> list[dict[str, object]]:
+        """The whole plan in order, for people and programs; `<Name>` stands for its address."""
+        names = {step.name: f"<{step.name}>" for step in self.deployments()}
+        made = [
+            {"deploy": step.name, "arguments": resolve(step.arguments, names)}
+            for step in self.deployments()
+        ]
+        calls = [
+            {"call": f"{call.name}.{call.function}", "arguments": resolve(call.arguments, names)}
+            for call in self.wiring()
+        ]
+        return [*made, *calls]
+
     def _offences(self) -> Iterator[tuple[int, tuple[object, ...]]]:
         """Offence types: class, service, base and reporter share in bps, jail, evidence window."""
         time = self.durations

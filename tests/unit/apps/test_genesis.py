@@ -1,5 +1,6 @@
 """The plan of a deployment: numbers agree with the contracts, order and references hold."""
 
+import json
 import re
 from pathlib import Path
 
@@ -50,6 +51,18 @@ def test_plan__in_order__refers_only_to_what_stands() -> None:
 
     for call in plan.wiring():
         assert {call.name} | references(call.arguments) <= standing
+
+
+def test_plan__as_json__has_every_step_in_order_with_names_for_addresses() -> None:
+    plan = scaled_genesis(governance=GOVERNANCE, treasury=TREASURY)
+
+    steps = json.loads(json.dumps(plan.as_json()))
+
+    deployed = [step["deploy"] for step in steps if "deploy" in step]
+    assert deployed == [step.name for step in plan.deployments()]
+    assert steps[0]["arguments"][0] == GOVERNANCE
+    assert steps[1]["arguments"][0] == "<OperatorRegistry>"
+    assert steps[-1] == {"call": "SlashingCourt.seal", "arguments": []}
 
 
 def test_plan__every_deployable__is_deployed_once(project_root: Path) -> None:
