@@ -16,6 +16,7 @@ from offchain.apps.home import Home, Manifest, node_name
 from offchain.apps.keystore import Keystore
 from offchain.apps.logging import configure_logging
 from offchain.apps.network import Network, address_of, connect, deployment_file
+from offchain.apps.node_chores import Operator, chores_of, collecting, repeat
 from offchain.apps.operators import node_role
 from offchain.apps.settings import DaNodeSettings, read_settings
 from offchain.chain.keys import DEVNET_CHAIN_IDS
@@ -25,14 +26,15 @@ from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
 from offchain.da.adapters.bls_signer import BlsSigner
 from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_journal import DiskJournal, FolderLock
+from offchain.da.adapters.disk_proofs import DiskProofs
 from offchain.da.adapters.disk_rows import DiskRows
+from offchain.da.adapters.http_client import HttpNodeClient
 from offchain.da.adapters.http_node import NodeFace, build_node_app, node_server
 from offchain.da.adapters.misconduct import Misconduct, OnlyFriends, misbehaving
 from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
-from offchain.da.collect import CollectGarbage, CollectRules
+from offchain.da.ports import NodeClient
 from offchain.da.serve import RowServer, ServeLimits, ServeRows
 
-COLLECT_SECONDS: Final = 30.0
 REGISTERED_POLL_SECONDS: Final = 0.5
 log = logging.getLogger(__name__)
 
@@ -47,8 +49,7 @@ def run_da_node(**flags: object) -> int:
     home = Home.at(settings.home)
     engine = choose_engine()
     network, port = _place(settings, home)
-    misconduct = _misconduct(settings, network)
-    asyncio.run(_Node(home, network, engine, index, misconduct).run(port))
+    asyncio.run(_Node(home, network, engine, settings).run(port))
     return 0
 
 
@@ -67,15 +68,17 @@ class _Node:
         home: Home,
         network: Network,
         engine: ErasureEngine,
-        index: int,
-        misconduct: Misconduct | None,
+        settings: DaNodeSettings,
     ) -> None:
+        index, misconduct = settings.node_index, _misconduct(settings, network)
         self._folder = home.node(index)
         self._keys = Keystore(home.keys)
         self._role = node_role(index)
         self._network = network
         self._engine = engine
         self._misconduct = misconduct
+        account = self._keys.account(self._role)
+        self._operator = Operator(home, self._role, account, settings.samples_at_a_loss)
         self._stop = asyncio.Event()
 
     async def run(self, port: int) -> None:
@@ -93,12 +96,21 @@ class _Node:
         log.info("node_stopped")
 
     async def _serve(self, operator: int, port: int) -> None:
-        parts = self._open_parts(operator)
+        async with HttpNodeClient() as client:
+            await self._serve_beside(operator, port, client)
+
+    async def _serve_beside(self, operator: int, port: int, client: NodeClient) -> None:
+        shelf = DiskProofs(LocalDisk(), self._folder / "fraud", self._engine)
+        parts = self._open_parts(operator, shelf)
         accept = AcceptRows(parts, NodeLimits(confirmations=1))
         await accept.restore()
         rows: RowServer = ServeRows(parts.store, ServeLimits())
-        loops = [self._collect(CollectGarbage(accept, parts, CollectRules()))]
-        if self._misconduct is not None:
+        chores = [collecting(accept, parts)]
+        if self._misconduct is None:
+            chores += await asyncio.to_thread(
+                chores_of, self._network, self._operator, parts, client=client, shelf=shelf
+            )
+        else:
             rows = misbehaving(rows, self._misconduct)
             log.critical("node_misbehaves", extra={"how": self._misconduct.value})
         limits = PeerLimits(PeerRate(), time.monotonic)
@@ -106,7 +118,7 @@ class _Node:
         if self._misconduct is Misconduct.FRIENDS_ONLY:
             app.add_middleware(OnlyFriends)
         server = node_server(app, port)
-        tasks = [asyncio.create_task(loop) for loop in loops]
+        tasks = [asyncio.create_task(repeat(chore)) for chore in chores]
         serving = asyncio.create_task(server.serve())
         log.info("node_started", extra={"operator": operator, "port": port})
         stopping = asyncio.create_task(self._stop.wait())
@@ -117,7 +129,7 @@ class _Node:
             task.cancel()
         await asyncio.gather(*tasks, stopping, return_exceptions=True)
 
-    def _open_parts(self, operator: int) -> NodeParts:
+    def _open_parts(self, operator: int, shelf: DiskProofs) -> NodeParts:
         disk = LocalDisk()
         store = DiskRows(disk, self._folder / "rows", self._engine.row_roots)
         for name in store.open():
@@ -126,7 +138,7 @@ class _Node:
         journal.open()
         ledger = ledger_of(self._network)
         signer = BlsSigner(self._keys.bls(self._role))
-        return NodeParts(operator, ledger, store, journal, signer, self._engine)
+        return NodeParts(operator, ledger, store, journal, signer, self._engine, shelf.keep)
 
     async def _registered_operator(self) -> int | None:
         """The id of this node's operator, once the chain knows it; None when told to stop."""
@@ -150,18 +162,6 @@ class _Node:
         except ApogeeError as error:
             return f"the chain does not answer: {error.code}"
         return None
-
-    async def _collect(self, collector: CollectGarbage) -> None:
-        """Remove what is over, every now and then; a failed pass is logged and tried again."""
-        while True:
-            await asyncio.sleep(COLLECT_SECONDS)
-            try:
-                dropped = await collector.collect()
-            except ApogeeError as error:
-                log.warning("collect_failed", extra={"code": error.code, "error": str(error)})
-                continue
-            if dropped:
-                log.info("blobs_dropped", extra={"count": len(dropped)})
 
 
 def _misconduct(settings: DaNodeSettings, network: Network) -> Misconduct | None:

@@ -94,6 +94,7 @@ class DaNodeSettings(ChainSettings):
 
     node_index: Annotated[int, Field(ge=0, le=63)] = 0  # which operator of this home
     node_port: Port | None = None  # read from the home when not given
+    samples_at_a_loss: bool = False  # show winning leaves that earn less than their gas costs
     # Drills on a devnet: how the node cheats after it has signed.
     adversary: Literal["withhold", "friends-only", "wrong-bytes", "wrong-index"] | None = None
 

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -24,10 +24,12 @@ from offchain.core.bls import Signature
 from offchain.core.erasure import ErasureEngine
 from offchain.core.kzg import prepare
 from offchain.core.layout import COSET_DEPTH, Shape
-from offchain.core.wire import HEADER_BYTES, Header, parse_rows
+from offchain.core.wire import HEADER_BYTES, Header, Row, parse_rows
 from offchain.da.authenticate import SignedRequest, request_digest, require_sender
-from offchain.da.check import check_rows
+from offchain.da.check import CheckedHeader, check_rows
 from offchain.da.duties import BlobView, Duty
+from offchain.da.errors import EncodingFault
+from offchain.da.fraud import BottomProven, find_fraud
 from offchain.da.header_desk import HeaderDesk
 from offchain.da.model import BlobState, attestation_digest
 from offchain.da.ports import (
@@ -88,6 +90,7 @@ class NodeParts:
     journal: DecisionJournal
     signer: AttestationSigner
     engine: ErasureEngine
+    on_fraud: Callable[[bytes, BottomProven], None] = lambda _, __: None  # blocking; keeps it
 
 
 def body_bytes(shape: Shape, rows: int) -> int:
@@ -266,8 +269,7 @@ class AcceptRows:
         if frame.blob_id != view.record.blob_id or rows != duty.rows:
             raise WrongRows(rows=len(rows), expected=len(duty.rows))
         checked = await self._desk.check(header)
-        triples = [(row.index, row.path, row.data) for row in frame.rows]
-        await asyncio.to_thread(check_rows, checked, triples, self._parts.engine)
+        await asyncio.to_thread(self._check_rows, view.record.blob_id, checked, frame.rows)
         assert view.duties is not None
         view_of = memoryview(raw)
         return Share(
@@ -279,6 +281,17 @@ class AcceptRows:
             header=view_of[:HEADER_BYTES],
             frame=view_of[HEADER_BYTES:],
         )
+
+    def _check_rows(self, blob_id: bytes, checked: CheckedHeader, rows: Sequence[Row]) -> None:
+        """Raises: RowRejected; what proves the encoding bad is handed to `on_fraud` before."""
+        triples = [(row.index, row.path, row.data) for row in rows]
+        try:
+            check_rows(checked, triples, self._parts.engine)
+        except EncodingFault:
+            proven = find_fraud(checked, rows, self._parts.engine)
+            if proven is not None:
+                self._parts.on_fraud(blob_id, proven)
+            raise
 
     async def _decide(self, before: BlobView) -> Signature:
         """Journal and sign, if the chain still says what it said before the upload."""

@@ -36,9 +36,9 @@ from offchain.core.layout import (
 )
 from offchain.core.merkle import CosetTree, RowPath
 from offchain.core.wire import Header, LeafFrame, Row
-from offchain.da.check import CheckedHeader
+from offchain.da.check import CheckedHeader, judge_rows
 from offchain.da.encode import leaf_frame_of
-from offchain.da.errors import Bottom, PaddingNotZero, TopByteNotZero
+from offchain.da.errors import Bottom, EncodingFault, PaddingNotZero, TopByteNotZero
 
 _OMEGA: Final = root_of_unity(DOMAIN_POINTS)
 _POINT_BITS: Final = 12
@@ -130,6 +130,17 @@ def prove_row(checked: CheckedHeader, row: Row, engine: ErasureEngine, *, fault:
     coefficients = engine.coefficients(checked.header.combinations)
     opened = kzg.open_at(coefficients, point_of(row.index))
     return BadRow(checked.header, row, opened.value, opened.proof, fault)
+
+
+def find_fraud(
+    checked: CheckedHeader, rows: Sequence[Row], engine: ErasureEngine
+) -> BottomProven | None:
+    """The proof in the first of these rows that lies under D and breaks the code."""
+    triples = [(row.index, row.path, row.data) for row in rows]
+    for row, fault in zip(rows, judge_rows(checked, triples, engine), strict=True):
+        if isinstance(fault, EncodingFault):
+            return BottomProven(row, prove_row(checked, row, engine, fault=fault.code))
+    return None
 
 
 def first_dirty_leaf(row: Elements, index: int, shape: Shape) -> tuple[int, str] | None:
