@@ -26,6 +26,7 @@ from offchain.core.erasure.choose import choose_engine
 from offchain.jobs.celery_app import EMBEDDED, QueueSettings
 from offchain.jobs.draw import DrawTable
 from offchain.jobs.open_matters import MatterWatch, WatchedContracts
+from offchain.jobs.reweigh import ReweighPools
 from offchain.jobs.work import Work, WorkParts
 from offchain.jobs.worker import run_worker
 
@@ -76,6 +77,7 @@ def build_work(network: Network, home: Home, *, watch: Path | None = None) -> Wo
         court=network.court,
         table=lambda sender: DrawTable(draw_parts(network, sender)),
         beacon=serve_beacon(network, home, address_of(account)),
+        weights=ReweighPools(network.node, network.registry, network.stake, address_of(account)),
         open_sender=open_own_sender,
         sender_address=address_of(account),
         resume=resume,

@@ -14,6 +14,7 @@ class JobKind(StrEnum):
     SETTLE_SLASH = "settle_slash"  # subject: offence id
     CONTRIBUTE_BEACON = "contribute_beacon"  # subject: the coming epoch
     CONVICT_ABSENT = "convict_absent"  # subject: an epoch that has begun
+    REWEIGH_POOL = "reweigh_pool"  # subject: pool id
 
 
 @dataclass(frozen=True, slots=True)

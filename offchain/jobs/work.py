@@ -22,13 +22,14 @@ from offchain.jobs.beacon import ServeBeacon
 from offchain.jobs.draw import DrawTable
 from offchain.jobs.model import Handlers, Job, JobKind, Outcome
 from offchain.jobs.open_matters import MatterWatch
+from offchain.jobs.reweigh import ReweighPools
 from offchain.staking.court import WAITING, CaseState
 from offchain.staking.onchain import SlashingCourtClient
 
 # A disperser that is alive confirms within seconds; only what it left behind is a job.
 QUIET_SECONDS: Final = 15
 
-MAX_EPOCH_DIGITS: Final = 18
+MAX_DIGITS: Final = 18
 
 OpenSender = Callable[[], AbstractContextManager[TransactionSender]]
 
@@ -42,6 +43,7 @@ class WorkParts:
     court: SlashingCourtClient
     table: Callable[[TransactionSender | None], DrawTable]
     beacon: ServeBeacon
+    weights: ReweighPools
     open_sender: OpenSender
     sender_address: Address
     resume: Callable[[bytes], None]
@@ -63,6 +65,7 @@ class Work:
             JobKind.SETTLE_SLASH: self.settle_slash,
             JobKind.CONTRIBUTE_BEACON: self.contribute_beacon,
             JobKind.CONVICT_ABSENT: self.convict_absent,
+            JobKind.REWEIGH_POOL: self.reweigh_pool,
         }
 
     def find_due(self) -> Iterable[Job]:
@@ -82,6 +85,7 @@ class Work:
         if table.is_due(epoch):
             yield Job(JobKind.DRAW_EPOCH, str(epoch))
         yield from self._parts.beacon.find_due(block)
+        yield from self._parts.weights.find_due(block)
 
     def confirm_blob(self, subject: str) -> Outcome:
         blob_id = parse_id(subject)
@@ -106,19 +110,24 @@ class Work:
         return self._apply(call, f"da.refund:{blob_id.hex()}")
 
     def draw_epoch(self, subject: str) -> Outcome:
-        epoch = parse_epoch(subject)
+        epoch = parse_number(subject)
         with self._parts.open_sender() as sender:
             return self._parts.table(sender).draw(epoch)
 
     def contribute_beacon(self, subject: str) -> Outcome:
-        epoch = parse_epoch(subject)
+        epoch = parse_number(subject)
         with self._parts.open_sender() as sender:
             return self._parts.beacon.contribute(epoch, sender)
 
     def convict_absent(self, subject: str) -> Outcome:
-        epoch = parse_epoch(subject)
+        epoch = parse_number(subject)
         with self._parts.open_sender() as sender:
             return self._parts.beacon.convict(epoch, sender)
+
+    def reweigh_pool(self, subject: str) -> Outcome:
+        pool = parse_number(subject)
+        with self._parts.open_sender() as sender:
+            return self._parts.weights.reweigh(pool, sender)
 
     def settle_slash(self, subject: str) -> Outcome:
         offence_id = parse_id(subject)
@@ -177,10 +186,10 @@ def blob_of(paid: BlobPaid) -> Blob:
     )
 
 
-def parse_epoch(subject: str) -> int:
-    """A number from a job's subject. Raises: InvalidInput."""
-    if not (subject.isascii() and subject.isdigit()) or len(subject) > MAX_EPOCH_DIGITS:
-        raise InvalidInput("an epoch is a number", subject=subject[:40])
+def parse_number(subject: str) -> int:
+    """An epoch or a pool from a job's subject. Raises: InvalidInput."""
+    if not (subject.isascii() and subject.isdigit()) or len(subject) > MAX_DIGITS:
+        raise InvalidInput("the subject of this job is a number", subject=subject[:40])
     return int(subject)
 
 

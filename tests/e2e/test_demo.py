@@ -49,7 +49,9 @@ def test_demo__on_each_backend__file_survives_two_dead_nodes_and_the_cheat_pays(
     money = told["money"]
     shares = ("to_reporter_wei", "to_victim_wei", "to_insurance_wei", "to_treasury_wei")
     assert told["slashed_wei"] == money["taken_wei"] == sum(money[name] for name in shares) > 0
+    assert (told["epoch"], told["beacon_seats"]) == (2, 32)
     assert any(backend in line for line in told["simulated"])
+    assert any("flagged weak" in line for line in told["simulated"])
 
 
 def test_demo__own_small_file_and_kept_home__comes_back_and_nothing_runs(tmp_path: Path) -> None:

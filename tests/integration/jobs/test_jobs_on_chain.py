@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from offchain.apps.genesis import DEVNET_DIVISOR, Durations
+from offchain.apps.network import DEVNET_POLICY
 from offchain.apps.operators import RELAYER_STAKE_WEI
+from offchain.apps.worker import WORKER_ROLE
 from offchain.core.hashing import keccak
 from offchain.core.layout import columns_for
 from offchain.core.units import BPS
@@ -18,7 +20,7 @@ from offchain.da.onchain import BlobRefunded
 from offchain.jobs.model import Job, JobKind, Outcome
 from offchain.staking.beacon import ALL_SEATS, SEATS
 from offchain.staking.court import CaseState
-from offchain.staking.court_events import CaseOpened, Contributed
+from offchain.staking.court_events import CaseClosed, CaseOpened, Contributed
 from offchain.staking.model import Service, pool_id
 from tests.support.job_home import JobHome, a_job_home, another_home
 from tests.support.waiting import wait_until
@@ -26,6 +28,7 @@ from tests.support.waiting import wait_until
 PORTS = [9_301, 9_302]
 PATIENCE_SECONDS = 120
 LENGTH = 1_000
+DEPTH = DEVNET_POLICY.finality_blocks + 2
 SEAT_WEI = RELAYER_STAKE_WEI * 50 // BPS  # what an empty seat costs
 
 
@@ -105,6 +108,34 @@ def test_refund_blob__deadline_passed__worker_refunds_it_once(
     assert place.worker_transactions() == sent
 
 
+def test_refund_blob__lost_behind_the_senders_finality__is_found_again_and_done_once(
+    place: JobHome,
+) -> None:
+    blob_id, fee = pay(place, b"\x02" * 32)
+    subject, network = "0x" + blob_id.hex(), place.network
+    deadline = network.entrance.record(blob_id, at=network.node.block().hash).deadline
+    place.travel(deadline - place.now() + 1)
+    place.rpc.ask("anvil_mine", hex(DEPTH))
+    assert place.work().refund_blob(subject) is Outcome.DONE
+    place.rpc.ask("anvil_mine", hex(DEPTH))
+    place.settle(WORKER_ROLE)  # the sender forgets how to repeat it
+
+    place.rpc.ask("anvil_reorg", DEPTH + 2, [])
+    place.travel(deadline - place.now() + 1)
+
+    assert state_of(place, blob_id) is BlobState.PAID
+    assert due(place, JobKind.REFUND_BLOB) == [Job(JobKind.REFUND_BLOB, subject)]
+    with place.worker():
+        wait_until(
+            lambda: state_of(place, blob_id) is BlobState.REFUNDED,
+            seconds=PATIENCE_SECONDS,
+            what="the refund",
+        )
+    assert [one.fee for one in refunds(place, blob_id)] == [fee]
+    assert due(place, JobKind.REFUND_BLOB) == []
+    assert list((place.home.jobs / "alarms").iterdir()) == []
+
+
 def waiting_cases(place: JobHome) -> list[bytes]:
     """Cases that the cap on missed duties made wait."""
     network = place.network
@@ -120,6 +151,16 @@ def waiting_cases(place: JobHome) -> list[bytes]:
     ]
 
 
+def closed_since(place: JobHome, block: int) -> list[bytes]:
+    network = place.network
+    wanted = network.court.event_filter(
+        CaseClosed, first_block=block + 1, last_block=network.node.block().number
+    )
+    return [
+        one.offence_id for one in network.court.events_in(CaseClosed, network.node.logs(wanted))
+    ]
+
+
 def test_settle_slash__cases_wait_for_room_under_the_cap__worker_executes_each_once_later(
     place: JobHome, tmp_path: Path
 ) -> None:
@@ -128,13 +169,13 @@ def test_settle_slash__cases_wait_for_room_under_the_cap__worker_executes_each_o
     place.enter(epoch)  # and nobody contributed
     assert watcher.work().convict_absent(str(epoch)) is Outcome.DONE
     waiting = waiting_cases(place)
+    found_at = place.network.node.block().number
     jobs = {Job(JobKind.SETTLE_SLASH, "0x" + one.hex()) for one in waiting}
     assert 0 < len(waiting) < SEATS
     assert place.work().settle_slash("0x" + waiting[0].hex()) is Outcome.NOT_DUE
     assert due(place, JobKind.SETTLE_SLASH) == []
     place.travel(Durations().divided(DEVNET_DIVISOR).veto)
     assert set(due(place, JobKind.SETTLE_SLASH)) == jobs
-    before = place.worker_transactions()
 
     with place.worker():
         wait_until(
@@ -143,10 +184,16 @@ def test_settle_slash__cases_wait_for_room_under_the_cap__worker_executes_each_o
 
     pools = [pool_id(one, Service.RELAYER) for one in (1, 2)]
     assert sum(slashed(place, pool, epoch - 1) for pool in pools) == SEATS * SEAT_WEI
-    assert place.worker_transactions() == before + len(waiting)
+    assert sorted(closed_since(place, found_at)) == sorted(waiting)
     assert due(place, JobKind.SETTLE_SLASH) == []
     assert place.work().settle_slash("0x" + waiting[0].hex()) is Outcome.NOT_DUE
     watcher.close()
+
+
+def untold(place: JobHome) -> int:
+    """Pools whose weight the tree has not heard of since a slash."""
+    network = place.network
+    return network.stake.untold(Service.RELAYER, at=network.node.block().hash)
 
 
 def slashed(place: JobHome, pool: int, epoch: int) -> int:
@@ -210,7 +257,12 @@ def test_convict_absent__anothers_seats_stayed_empty__worker_convicts_each_once_
             seconds=PATIENCE_SECONDS,
             what="the convictions",
         )
+        wait_until(
+            lambda: untold(place) == 0, seconds=PATIENCE_SECONDS, what="the tree hearing of it"
+        )
 
+    assert due(place, JobKind.REWEIGH_POOL) == []
+    assert place.work().reweigh_pool(str(pool)) is Outcome.ALREADY
     assert Job(JobKind.CONVICT_ABSENT, str(epoch)) not in due(place, JobKind.CONVICT_ABSENT)
     assert slashed(place, pool_id(1, Service.RELAYER), epoch - 1) == 0
     assert place.work().convict_absent(str(epoch)) is Outcome.ALREADY
