@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from offchain.chain.contract import ContractClient
 from offchain.chain.model import BlockRef, TypedCall
+from offchain.core.hashing import keccak
 from offchain.core.units import BlockNumber, Wei
 from offchain.da import reverts
 from offchain.da.model import (
@@ -79,6 +80,19 @@ class BlobPaid:
     salt: bytes
     epoch: int
     fee: Wei
+
+    def blob(self) -> Blob:
+        """The blob as the contracts take it."""
+        return Blob(
+            payer=self.payer,
+            disperser=self.disperser,
+            data_root=self.data_root,
+            commitment_hash=keccak(self.commitment),
+            columns=self.columns,
+            length=self.length,
+            retention_days=self.retention_days,
+            salt=self.salt,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,8 @@ from offchain.chain.model import Address, Block, TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.chain.sender import TransactionSender
 from offchain.core.errors import InvalidInput
-from offchain.core.hashing import keccak
-from offchain.da.model import Blob, BlobState, Record
-from offchain.da.onchain import BlobPaid, DAEntranceClient
+from offchain.da.model import BlobState, Record
+from offchain.da.onchain import DAEntranceClient
 from offchain.jobs.beacon import ServeBeacon
 from offchain.jobs.draw import DrawTable
 from offchain.jobs.model import Handlers, Job, JobKind, Outcome
@@ -106,7 +105,7 @@ class Work:
             return Outcome.ALREADY
         if block.timestamp <= record.deadline:
             return Outcome.NOT_DUE
-        call = entrance.refund(blob_of(entrance.payment_of(blob_id, at=block.hash)))
+        call = entrance.refund(entrance.payment_of(blob_id, at=block.hash).blob())
         return self._apply(call, f"da.refund:{blob_id.hex()}")
 
     def draw_epoch(self, subject: str) -> Outcome:
@@ -170,20 +169,6 @@ def job_for_blob(record: Record, block: Block) -> JobKind | None:
         return JobKind.REFUND_BLOB
     is_quiet = block.timestamp >= record.paid_at + QUIET_SECONDS
     return JobKind.CONFIRM_BLOB if is_quiet else None
-
-
-def blob_of(paid: BlobPaid) -> Blob:
-    """The blob as the contract takes it, from the event of its payment."""
-    return Blob(
-        payer=paid.payer,
-        disperser=paid.disperser,
-        data_root=paid.data_root,
-        commitment_hash=keccak(paid.commitment),
-        columns=paid.columns,
-        length=paid.length,
-        retention_days=paid.retention_days,
-        salt=paid.salt,
-    )
 
 
 def parse_number(subject: str) -> int:

@@ -7,7 +7,6 @@ can never change while the blob stays in the chain, so they are read once.
 from typing import Final
 
 from offchain.chain.ports import ChainReader
-from offchain.core.hashing import keccak
 from offchain.core.units import BlockNumber
 from offchain.da.adapters.chain_ledger import Kept
 from offchain.da.model import Blob, BlobState, Record
@@ -49,17 +48,7 @@ class ChainBlobs:
         return self._signed.get(key, lambda: self._read_signed(blob_id, record.paid_block))
 
     def _read_blob(self, blob_id: bytes) -> Blob:
-        paid = self._entrance.payment_of(blob_id, at=self._reader.block().hash)
-        return Blob(
-            payer=paid.payer,
-            disperser=paid.disperser,
-            data_root=paid.data_root,
-            commitment_hash=keccak(paid.commitment),
-            columns=paid.columns,
-            length=paid.length,
-            retention_days=paid.retention_days,
-            salt=paid.salt,
-        )
+        return self._entrance.payment_of(blob_id, at=self._reader.block().hash).blob()
 
     def _read_signed(self, blob_id: bytes, paid_block: int) -> SignedBy:
         last = min(self._reader.block().number, paid_block + CONFIRM_BLOCKS)
