@@ -15,13 +15,14 @@ from offchain.da.accuse import Accuse, SignedAttestation, find_equivocation
 from offchain.da.adapters.bls_signer import BlsSigner
 from offchain.da.adapters.chain_court import ChainCourt
 from offchain.da.adapters.chain_till import ChainTill
+from offchain.da.adapters.chain_trail import ChainTrail
 from offchain.da.adapters.equivocating_signer import EquivocatingSigner
 from offchain.da.adapters.memory_dispersals import MemoryDispersals
 from offchain.da.adapters.memory_journal import MemoryJournal
 from offchain.da.adapters.memory_node import MemoryNode, MemoryNodeClient
 from offchain.da.adapters.memory_rows import MemoryRows
 from offchain.da.deliver import DeliverRows
-from offchain.da.disperse import DispersalRules, DisperseBlob, DisperserParts
+from offchain.da.disperse import DispersalRules, DisperseBlob, Dispersed, DisperserParts
 from offchain.da.model import BlobState
 from offchain.da.onchain import DAEntranceClient, DASignersClient
 from offchain.da.refusals import NotEnoughSignatures
@@ -116,6 +117,31 @@ def test_contracts__owners_of_rows__as_the_contract_says(chain: DaChain) -> None
         assert owner == duty.operator
     entrance = DAEntranceClient(chain.deployments, chain.node)
     assert ledger.domain() == entrance.domain_separator(at=at)
+
+
+def test_contracts__trail_of_a_blob__names_its_transactions(chain: DaChain) -> None:
+    async def story() -> Dispersed:
+        async with chain.heartbeat():
+            disperser = disperser_on(chain, nodes_on(chain, absent=(4,)))
+            return await disperser.disperse(b"followed", days=1, salt=b"\x0a" * 32)
+
+    done = asyncio.run(story())
+    ledger, entrance = chain.ledger(), DAEntranceClient(chain.deployments, chain.node)
+    view = ledger.view(done.blob_id, at=ledger.head().block)
+    before = ledger.view(done.blob_id, at=view.record.paid_block)
+
+    trail = ChainTrail(chain.node, entrance).trail(view)
+    unconfirmed = ChainTrail(chain.node, entrance).trail(before)
+
+    assert done.paid is not None
+    assert done.confirmed is not None
+    record = entrance.record(done.blob_id, at=chain.node.block().hash)
+    assert done.paid.transaction == trail.paid_transaction == unconfirmed.paid_transaction
+    assert done.confirmed.transaction == trail.confirmed_transaction
+    assert (record.fee, record.certificate_hash) == (trail.fee_wei, trail.certificate_hash)
+    assert trail.slices >= record.confirm_slices
+    assert trail.operators == NODES - 1
+    assert unconfirmed.confirmed_transaction is None
 
 
 def test_contracts__too_few_signatures_by_the_deadline__fee_comes_back(chain: DaChain) -> None:
