@@ -18,7 +18,6 @@ from offchain.staking.model import (
     PRICE_ONE,
     TOMBSTONE,
     Clock,
-    History,
     OperatorId,
     PoolId,
     PoolState,
@@ -32,26 +31,9 @@ from offchain.staking.model import (
     pool_id,
     service_of,
 )
+from offchain.staking.pool_book import PoolBook, Position, Price
 from offchain.staking.reward_book import RewardBook
 from offchain.staking.roster import Roster
-
-_EMPTY_POOL = PoolState(0, 0, 0, 0, 0, 0, 0, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A delegator's shares of one pool, and the generation they belong to."""
-
-    generation: int = 0
-    shares: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """A recorded share price, in 2**-127; it falls with slashes."""
-
-    generation: int = 0
-    price: int = PRICE_ONE
 
 
 @dataclass(slots=True)
@@ -63,17 +45,15 @@ class StakeLedger:
     max_operators: int
     now: int
     roster: Roster = field(init=False)
+    book: PoolBook = field(init=False)
     rewards: RewardBook = field(init=False)
     buckets: Buckets = field(default_factory=Buckets)
-    pools: dict[PoolId, History[PoolState]] = field(default_factory=dict)
-    positions: dict[tuple[Address, PoolId], History[Position]] = field(default_factory=dict)
-    prices: dict[PoolId, History[Price]] = field(default_factory=dict)
     taken: defaultdict[tuple[PoolId, int], int] = field(default_factory=lambda: defaultdict(int))
-    untold_pools: set[PoolId] = field(default_factory=set)  # the tree has an older weight
     balance: int = 0
 
     def __post_init__(self) -> None:
         self.roster = Roster(self.max_operators)
+        self.book = PoolBook(self.terms, self.roster)
         self.rewards = RewardBook(self.terms.commission_delay)
 
     # --- operators
@@ -213,9 +193,9 @@ class StakeLedger:
 
     def reweigh(self, pool: PoolId) -> None:
         """Tell the tree what the court left of a pool's weight. Raises: WeightTold."""
-        if pool not in self.untold_pools:
+        if pool not in self.book.untold:
             raise errors.WeightTold(pool=pool)
-        self._tell(pool)
+        self.book.tell(pool, self._next_epoch())
 
     def reward(self, pool: PoolId, value: int) -> None:
         """Raises: NoStakeToReward."""
@@ -254,9 +234,7 @@ class StakeLedger:
         state = self.pool(pool)
         bucket_own, bucket_delegated = self.buckets.held(pool, first_day)
         own, delegated = bucket_own + state.own, bucket_delegated + state.delegated
-        room = (
-            self.pools[pool].at(epoch).stake - self.taken[pool, epoch] if pool in self.pools else 0
-        )
+        room = self.book.at(pool, epoch).stake - self.taken[pool, epoch]
         total = min(amount, room, own + delegated)
         self.taken[pool, epoch] += total
         self.balance -= total
@@ -274,38 +252,37 @@ class StakeLedger:
         return total
 
     def reserve(self, pool: PoolId, amount: int) -> None:
-        self._replace(pool, reserved=self.pool(pool).reserved + amount)
+        self.book.amend(pool, reserved=self.pool(pool).reserved + amount)
 
     def release(self, pool: PoolId, amount: int) -> None:
         """Raises: NotReserved."""
         if amount > self.pool(pool).reserved:
             raise errors.NotReserved(reserved=self.pool(pool).reserved, asked=amount)
-        self._replace(pool, reserved=self.pool(pool).reserved - amount)
+        self.book.amend(pool, reserved=self.pool(pool).reserved - amount)
 
     def open_case(self, pool: PoolId) -> None:
-        self._replace(pool, open_cases=self.pool(pool).open_cases + 1)
+        self.book.amend(pool, open_cases=self.pool(pool).open_cases + 1)
 
     def close_case(self, pool: PoolId) -> None:
         """Raises: NoOpenCase."""
         if self.pool(pool).open_cases == 0:
             raise errors.NoOpenCase(pool=pool)
-        self._replace(pool, open_cases=self.pool(pool).open_cases - 1)
+        self.book.amend(pool, open_cases=self.pool(pool).open_cases - 1)
 
     # --- views
     def pool(self, pool: PoolId) -> PoolState:
-        return self.pools[pool].newest if pool in self.pools else _EMPTY_POOL
+        return self.book.newest(pool)
 
     def position(self, account: Address, pool: PoolId) -> Position:
-        history = self.positions.get((account, pool))
-        return history.newest if history else Position()
+        return self.book.position(account, pool)
 
     def stake_at(self, pool: PoolId, epoch: int) -> int:
         self.clock.check_final(epoch, self.now)
-        return self._state_at(pool, epoch).stake
+        return self.book.at(pool, epoch).stake
 
     def weight_at(self, pool: PoolId, epoch: int) -> int:
         self.clock.check_final(epoch, self.now)
-        return self._state_at(pool, epoch).weight(self.terms.min_stake(service_of(pool)))
+        return self.book.at(pool, epoch).weight(self.terms.min_stake(service_of(pool)))
 
     def exposed(self, pool: PoolId, epoch: int) -> int:
         """Wei that may still answer for an offence of `epoch`."""
@@ -313,7 +290,7 @@ class StakeLedger:
 
     def untold(self, service: Service) -> int:
         """Pools whose weight in the tree is that from before a slash."""
-        return sum(service_of(pool) is service for pool in self.untold_pools)
+        return self.book.untold_in(service)
 
     def claimable(self, account: Address, pool: PoolId) -> int:
         held = self.position(account, pool)
@@ -330,11 +307,8 @@ class StakeLedger:
         if time > self.now:
             raise errors.NotPast(time=time, now=self.now)
         epoch = self.clock.current_epoch(time)
-        held = self.positions.get((account, pool), History(Position())).at(epoch)
-        price = self.prices.get(pool, History(Price())).at(epoch)
-        votes = held.shares * price.price // PRICE_ONE if held.generation == price.generation else 0
-        own = self._state_at(pool, epoch).own if self._is_owner(account, pool) else 0
-        return votes + own
+        own = self.book.at(pool, epoch).own if self._is_owner(account, pool) else 0
+        return self.book.shares_value_at(account, pool, epoch) + own
 
     def matures_at(self, ticket: Ticket) -> int:
         service = service_of(PoolId(ticket.pool))
@@ -354,9 +328,6 @@ class StakeLedger:
     def _is_owner(self, account: Address, pool: PoolId) -> bool:
         return self.roster.owners.get(operator_of(pool)) == account
 
-    def _state_at(self, pool: PoolId, epoch: int) -> PoolState:
-        return self.pools[pool].at(epoch) if pool in self.pools else _EMPTY_POOL
-
     def _pass_sentence(self, pool: PoolId, sentence: int) -> int:
         """Jail the pool or end its operator; returns the status the pool is to be saved with."""
         status = self.pool(pool).status
@@ -368,54 +339,20 @@ class StakeLedger:
                     self._save_untold(other, replace(state, status=Status.TOMBSTONED))
             return status if status == Status.ABSENT else Status.TOMBSTONED
         if sentence:
-            self._replace(pool, jailed_until=max(sentence, self.pool(pool).jailed_until))
+            self.book.amend(pool, jailed_until=max(sentence, self.pool(pool).jailed_until))
             return Status.JAILED if status == Status.ACTIVE else status
         return status
 
     def _save(self, pool: PoolId, state: PoolState) -> None:
-        """Let a changed pool count from the next epoch on, in the tree as well."""
-        if self._write(pool, state) or pool in self.untold_pools:
-            self._tell(pool)
+        self.book.save(pool, state, epoch=self._next_epoch(), now=self.now)
 
     def _save_untold(self, pool: PoolId, state: PoolState) -> None:
-        """Let a changed pool count from the next epoch on, and leave the tree to `reweigh`."""
-        if self._write(pool, state):
-            self.untold_pools.add(pool)
-
-    def _tell(self, pool: PoolId) -> None:
-        state = self.pool(pool)
-        weight = state.weight(self.terms.min_stake(service_of(pool)))
-        stake = state.stake if weight else 0
-        self.roster.set_weight(pool, self._next_epoch(), stake=stake, weight=weight)
-        self.untold_pools.discard(pool)
-
-    def _write(self, pool: PoolId, state: PoolState) -> bool:
-        """Let a changed pool count from the next epoch on; returns whether the tree must hear."""
-        min_stake = self.terms.min_stake(service_of(pool))
-        former = self.pool(pool)
-        was_below = former.stake < min_stake
-        is_below = state.stake < min_stake
-        if was_below != is_below:
-            state = replace(state, below_since=self.now if is_below else 0)
-        self.pools.setdefault(pool, History(_EMPTY_POOL)).put(self._next_epoch(), state)
-        weight = state.weight(min_stake)
-        has_moved = weight > 0 and former.stake != state.stake
-        return former.weight(min_stake) != weight or has_moved
-
-    def _replace(self, pool: PoolId, **changes: int) -> None:
-        """Change what no epoch looks at: cases, sentences, reservations."""
-        history = self.pools.setdefault(pool, History(_EMPTY_POOL))
-        changed = replace(history.newest, **changes)
-        if history.values:
-            history.values[-1] = changed
-        else:
-            history.initial = changed
+        self.book.save_untold(pool, state, epoch=self._next_epoch(), now=self.now)
 
     def _put_position(self, account: Address, pool: PoolId, position: Position) -> None:
         held = self.position(account, pool)
         self._settle(account, pool, held, position.generation)
-        history = self.positions.setdefault((account, pool), History(Position()))
-        history.put(self._next_epoch(), position)
+        self.book.put_position(account, pool, position, epoch=self._next_epoch())
 
     def _settle(self, account: Address, pool: PoolId, held: Position, next_generation: int) -> None:
         self.rewards.settle(
@@ -529,4 +466,4 @@ class StakeLedger:
         return replace(state, delegated=0, shares=0, generation=state.generation + 1)
 
     def _put_price(self, pool: PoolId, price: Price) -> None:
-        self.prices.setdefault(pool, History(Price())).put(self._next_epoch(), price)
+        self.book.put_price(pool, price, self._next_epoch())

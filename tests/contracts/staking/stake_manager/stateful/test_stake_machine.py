@@ -107,7 +107,7 @@ class StakeMachine(RuleBasedStateMachine):
     @rule(number=NUMBER, pool=NUMBER, part=PART, then=st.integers(0, 8))
     def request_exit(self, number: int, pool: int, part: float, then: int) -> None:
         nobody = (raw(self.delegators[0]), self.pick_pool(pool))
-        holders = [key for key, held in self.model.positions.items() if held.newest.shares]
+        holders = [key for key, held in self.model.book.positions.items() if held.newest.shares]
         holder, target = holders[number % len(holders)] if holders else nobody
         account = shown(holder)
         shares = int(self.model.position(holder, target).shares * part)
@@ -219,7 +219,7 @@ class StakeMachine(RuleBasedStateMachine):
     @rule(number=NUMBER)
     def reweigh(self, number: int) -> None:
         """Of what the tree has not heard, if there is any; else of any pool."""
-        untold = sorted(self.model.untold_pools)
+        untold = sorted(self.model.book.untold)
         pool = untold[number % len(untold)] if untold else self.pick_pool(number)
         self.twins.reweigh(self.delegators[0], pool)
         self.touch(pool, self.delegators[0])
@@ -259,7 +259,7 @@ class StakeMachine(RuleBasedStateMachine):
     def invariant_stake_1_balance_is_what_is_owed(self) -> None:
         model = self.model
         assert model.balance == boa.env.get_balance(self.twins.chain.address)
-        pools = sum(model.pool(pool).stake for pool in model.pools)
+        pools = sum(model.pool(pool).stake for pool in model.book.states)
         parts = sum(part.assets for part in model.buckets.parts.values())
         rewards = model.rewards.funded - model.rewards.paid
         assert model.balance == pools + parts + rewards
@@ -271,7 +271,7 @@ class StakeMachine(RuleBasedStateMachine):
         pending = sum(
             held.newest.shares
             * (book.accrued[pool, held.newest.generation] - book.entries[account, pool])
-            for (account, pool), held in self.model.positions.items()
+            for (account, pool), held in self.model.book.positions.items()
         )
         units = sum(book.owed_units.values()) + sum(book.carries.values()) + pending
         owed = units + sum(book.operator_owed.values()) * one
@@ -280,7 +280,7 @@ class StakeMachine(RuleBasedStateMachine):
 
     @invariant()
     def invariant_stake_7_share_price_never_rises_above_rounding(self) -> None:
-        for pool in self.model.pools:
+        for pool in self.model.book.states:
             state = self.model.pool(pool)
             if not state.shares:
                 continue
@@ -304,7 +304,7 @@ class StakeMachine(RuleBasedStateMachine):
                 weight = model.pool(pool).weight(model.terms.min_stake(service))
                 told = members[pool].leaf.weight_wei if pool in members else 0
                 staked = members[pool].stake_wei if pool in members else 0
-                if pool in model.untold_pools:
+                if pool in model.book.untold:
                     assert weight <= told
                 else:
                     assert (weight, model.pool(pool).stake if weight else 0) == (told, staked)
@@ -315,7 +315,7 @@ class StakeMachine(RuleBasedStateMachine):
     @invariant()
     def invariant_stake_17_votes_never_exceed_stake_and_never_change(self) -> None:
         model = self.model
-        for pool in model.pools:
+        for pool in model.book.states:
             accounts = [*self.delegators, *self.owners]
             votes = {account: model.votes_at(raw(account), pool, model.now) for account in accounts}
             epoch = model.clock.current_epoch(model.now)
