@@ -77,18 +77,17 @@ def state_of(home: Home, blob_id: str) -> str:
     return str(json.loads(raw)["state"]) if status == 200 else f"{status}"
 
 
-def network_of(home: Home) -> Network:
-    return connect(Manifest.load(home).url("devnet"), deployment_file(home.deployments))
+@pytest.fixture(scope="module")
+def network(home: Home) -> Iterator[Network]:
+    """The home's chain, over one connection."""
+    network = connect(Manifest.load(home).url("devnet"), deployment_file(home.deployments))
+    yield network
+    network.node.close()
 
 
-def payments_of(home: Home, blob_id: str) -> int:
+def payments_of(network: Network, blob_id: str) -> int:
     """How often the chain was paid for a blob, from the first block on."""
-    network = network_of(home)
-    wanted = network.entrance.event_filter(
-        BlobPaid, first_block=0, last_block=network.node.block().number
-    )
-    paid = network.entrance.events_in(BlobPaid, network.node.logs(wanted))
-    return sum(1 for one in paid if "0x" + one.blob_id.hex() == blob_id)
+    return [("0x" + one.hex()) for one in paid_since(network, 0)].count(blob_id)
 
 
 def identity(home: Home, process: str) -> Identity:
@@ -166,18 +165,18 @@ def test_guide__for_http__runs_as_it_is_written(work: Path) -> None:
     assert photo[:1_024] == (work / "first.bin").read_bytes()
 
 
-def test_gateway__asked_by_a_stranger__spends_nothing(home: Home) -> None:
-    before = network_of(home).node.block().number
+def test_gateway__asked_by_a_stranger__spends_nothing(home: Home, network: Network) -> None:
+    before = paid_since(network, 0)
     without_key, _, _ = ask(home, "POST", "/v1/da/blobs", b"x", Idempotency_Key="k")
     rebound, _, _ = ask(home, "GET", "/v1/da/quote?len=1", Host="rebound.example")
     page, _, _ = ask(home, "GET", "/v1/da/quote?len=1", Origin="https://evil.example")
 
     assert (without_key, rebound, page) == (401, 421, 403)
-    assert network_of(home).node.block().number >= before
+    assert before == paid_since(network, 0)
 
 
 def test_gateway__killed_after_its_answer__the_blob_is_confirmed_and_paid_once(
-    home: Home,
+    home: Home, network: Network
 ) -> None:
     nodes = [identity(home, f"da-node-{index}") for index in range(NODES)]
     for node in nodes:  # nobody signs for now, so the gateway is caught between its steps
@@ -200,13 +199,13 @@ def test_gateway__killed_after_its_answer__the_blob_is_confirmed_and_paid_once(
     )
 
     assert (202, told) == post(home, payload, "killed")
-    assert payments_of(home, told["blob_id"]) == 1
+    assert payments_of(network, told["blob_id"]) == 1
     status, headers, body = ask(home, "GET", f"/v1/da/blobs/{told['blob_id']}/data")
     assert (200, "consistent", payload) == (status, headers["x-apogee-verified"], body)
 
 
 def test_gateway__killed_in_the_middle_of_a_body__the_same_upload_again_is_taken(
-    home: Home,
+    home: Home, network: Network
 ) -> None:
     payload = os.urandom(2_000_000)
     url = urlsplit(Manifest.load(home).url("gateway"))
@@ -227,16 +226,16 @@ def test_gateway__killed_in_the_middle_of_a_body__the_same_upload_again_is_taken
         seconds=PATIENCE,
         what="the certificate",
     )
-    assert payments_of(home, told["blob_id"]) == 1
+    assert payments_of(network, told["blob_id"]) == 1
     assert payload == ask(home, "GET", f"/v1/da/blobs/{told['blob_id']}/data")[2]
 
 
 def test_command__put_killed_between_its_parts__goes_on_and_pays_no_part_twice(
-    home: Home, tmp_path: Path
+    home: Home, network: Network, tmp_path: Path
 ) -> None:
     path = tmp_path / "film"
     path.write_bytes(os.urandom(MAX_PAYLOAD_BYTES + 5_000))
-    first = network_of(home).node.block().number + 1
+    first = network.node.block().number + 1
     nodes = [identity(home, f"da-node-{index}") for index in range(NODES)]
     for node in nodes:
         os.kill(node.pid, signal.SIGSTOP)
@@ -244,7 +243,7 @@ def test_command__put_killed_between_its_parts__goes_on_and_pays_no_part_twice(
         putting = start_apogee(
             "da", "put", str(path), "--home", str(home.root), log=tmp_path / "put.log"
         )
-        wait_until(lambda: bool(paid_since(home, first)), seconds=PATIENCE, what="a payment")
+        wait_until(lambda: bool(paid_since(network, first)), seconds=PATIENCE, what="a payment")
         putting.kill()
         putting.wait()
     finally:
@@ -254,7 +253,7 @@ def test_command__put_killed_between_its_parts__goes_on_and_pays_no_part_twice(
     told = run_apogee("da", "put", str(path), "--home", str(home.root), "--json").json()
 
     assert told["resumed"]
-    paid = paid_since(home, first)
+    paid = paid_since(network, first)
     assert len(paid) == len(set(paid)) == told["blobs"] == 3
     [upload] = [one for one in UploadBook(home.uploads).all() if one.file == str(path)]
     assert (DONE, told["reference"]) == (upload.state, upload.reference)
@@ -284,8 +283,7 @@ def test_command__put_killed_between_its_parts__goes_on_and_pays_no_part_twice(
     assert not part.exists()
 
 
-def paid_since(home: Home, first: int) -> list[bytes]:
-    network = network_of(home)
+def paid_since(network: Network, first: int) -> list[bytes]:
     head = network.node.block().number
     if head < first:
         return []
