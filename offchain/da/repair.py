@@ -58,7 +58,8 @@ class RepairRules:
     `depth`: blocks on top of the one that is judged by. `answer_seconds`: one answer window.
     `blobs_per_pass`; `bytes_per_pass`: no blob is begun after so much was received.
     `inherited_bytes`: kept for others in all. `thin_rows`: below so many living rows, rows of
-    silent signers are made again. `blob_seconds`: hard end of one blob. `threads` for decoding.
+    silent signers are made again. `blob_seconds`: hard end of one blob, in which
+    `pursuit_seconds` at most go into finding what proves a bad encoding. `threads` for decoding.
     """
 
     depth: int = 8
@@ -69,6 +70,7 @@ class RepairRules:
     inherited_bytes: int = 64 << 30
     thin_rows: int = 3 * N // 4
     blob_seconds: float = 120.0
+    pursuit_seconds: float = 20.0
     threads: int = 1
     fetch: FetchRules = field(default_factory=FetchRules)
 
@@ -302,7 +304,7 @@ class RepairBlobs:
         )
         if data_root(*(tree.root for tree in word.trees)) != hunt.checked.header.data_root:
             pursue = Pursue(self._fetch, self._parts.engine, threads=threads)
-            raise await pursue.pursue(hunt, seconds=self._rules.blob_seconds)
+            raise await pursue.pursue(hunt, seconds=self._rules.pursuit_seconds)
         return {
             index: Row(index, word.trees[index // K].path(index % K), word.rows[index])
             for index in missing

@@ -27,7 +27,11 @@ from tests.support.da_network import (
 
 FETCH = FetchRules(hedge_seconds=5.0, request_seconds=10.0, tries=1, pause_seconds=0.0)
 RULES = RepairRules(
-    depth=1, answer_seconds=100, patience=Patience(seconds=600, probes=3), fetch=FETCH
+    depth=1,
+    answer_seconds=100,
+    patience=Patience(seconds=600, probes=3),
+    blob_seconds=600.0,
+    fetch=FETCH,
 )
 STEP_SECONDS = 300
 
