@@ -14,7 +14,9 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from offchain.core.errors import ApogeeError, Unavailable
@@ -34,6 +36,7 @@ from offchain.gateway.model import Accepted, Lane, Receipt, show
 from offchain.gateway.room import Place, Room
 
 REMEMBERED: Final = 4_096  # blobs whose progress is shown
+LONGEST_PAUSE_SECONDS: Final = 30.0
 log = logging.getLogger(__name__)
 
 
@@ -249,12 +252,13 @@ class PublishDesk:
         return accepted
 
     async def _go_on(self, accepted: Accepted) -> None:
-        """Take up again what was answered for and then failed. Raises: GatewayBusy."""
+        """Take up again what was answered for and then failed, if there is room."""
         blob_id = accepted.raw_id
         is_open = await asyncio.to_thread(self._parts.answers.is_unfinished, blob_id)
         if is_open and blob_id not in self._running:
-            place = self._room.take(accepted.matrix_bytes)
-            self._run(blob_id, self._resume(blob_id), place)
+            with suppress(GatewayBusy):
+                place = self._room.take(accepted.matrix_bytes)
+                self._run(blob_id, self._resume(blob_id), place)
 
     def _run(
         self, blob_id: bytes, work: Coroutine[None, None, None], held: PlannedMatrix | Place
@@ -290,19 +294,41 @@ class PublishDesk:
         publisher: DisperseBlob,
         work: Callable[[], Coroutine[None, None, Dispersed]],
     ) -> None:
-        """To the certificate, or to the fee's return; an error is noted for who asks."""
-        try:
+        """To the certificate, or to the fee's return, through times in which somebody is away; an
+        end without it is noted for who asks.
+        """
+        pause = self._rules.again_seconds
+        while True:
             try:
-                await work()
-            except NotEnoughSignatures as error:
+                await self._once(blob_id, publisher, work)
+                break
+            except Unavailable as error:
+                log.warning("blob_waits", extra={"blob_id": blob_id.hex(), "code": error.code})
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                work = partial(publisher.resume, blob_id)
+            except (BlobNotPaid, BlobUnknown, Bottom) as error:  # over: nothing is left to do
                 self._note(blob_id, error)
-                await publisher.reclaim(blob_id)
-        except (BlobNotPaid, BlobUnknown, Bottom) as error:  # over: nothing is left to do
-            self._note(blob_id, error)
-        except ApogeeError as error:
-            self._note(blob_id, error)
-            return
+                break
+            except ApogeeError as error:  # kept open: a repeat of the request tries it again
+                self._note(blob_id, error)
+                return
         await asyncio.to_thread(self._parts.answers.finish, blob_id)
+
+    async def _once(
+        self,
+        blob_id: bytes,
+        publisher: DisperseBlob,
+        work: Callable[[], Coroutine[None, None, Dispersed]],
+    ) -> None:
+        """One try; too few signatures by the deadline end in the fee's return."""
+        try:
+            await work()
+        except NotEnoughSignatures as error:
+            self._note(blob_id, error)
+            await publisher.reclaim(blob_id)
+        else:
+            self._note(blob_id, None)
 
     async def _recover(self, blob_ids: Sequence[bytes]) -> None:
         """Resume every blob that was answered for, one after the other."""
@@ -318,11 +344,12 @@ class PublishDesk:
         if len(self._live) > REMEMBERED:
             self._live.popitem(last=False)
 
-    def _note(self, blob_id: bytes, error: ApogeeError) -> None:
-        log.warning("blob_not_published", extra={"blob_id": blob_id.hex(), "code": error.code})
+    def _note(self, blob_id: bytes, error: ApogeeError | None) -> None:
+        if error is not None:
+            log.warning("blob_not_published", extra={"blob_id": blob_id.hex(), "code": error.code})
         known = self._live.get(blob_id)
         if known is not None:
-            self._live[blob_id] = replace(known, problem=error.code)
+            self._live[blob_id] = replace(known, problem=error.code if error else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,22 @@
 """A client of the gateway: in, out, again, in parts, and everything it must not be able to do."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from offchain.core.hashing import keccak
+from offchain.da.adapters.memory_chain import MemoryChain
 from offchain.da.adapters.memory_dispersals import MemoryDispersals
 from offchain.da.adapters.peer_limits import PeerRate
+from offchain.da.disperse import DisperseBlob, Watcher
+from offchain.da.duties import BlobTerms
 from offchain.da.receipts import ItemStatement, SignedItemReceipt, require_receipt
+from offchain.da.refusals import NodeUnreachable
 from offchain.gateway.body import BodyRules
 from offchain.gateway.face import FaceRules
 from offchain.gateway.publish import DeskRules
@@ -429,5 +435,52 @@ def test_metrics__count_routes_and_bytes_without_ids(below: Below, tmp_path: Pat
             assert f'payload_bytes_total{{direction="in"}} {len(PAYLOAD)}' in text
             assert 'route="unrouted",status="404"} 1' in text
             assert blob_id[2:] not in text
+
+    asyncio.run(story())
+
+
+@dataclass
+class AbsentTill:
+    """A chain that does not answer payments at first."""
+
+    chain: MemoryChain
+    refusals: int
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.chain, name)
+
+    def pay_many(self, orders: Sequence[BlobTerms]) -> Sequence[Any]:
+        if self.refusals:
+            self.refusals -= 1
+            raise NodeUnreachable(endpoint="chain")
+        return self.chain.pay_many(orders)
+
+    def pay(self, terms: BlobTerms) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            raise NodeUnreachable(endpoint="chain")
+        return self.chain.pay(terms)
+
+
+def test_publish__the_chain_is_away_for_a_while__waits_and_goes_on(
+    site: Site, tmp_path: Path
+) -> None:
+    nodes = memory_network(site)
+    till = AbsentTill(site.chain, refusals=3)
+
+    def disperser(watch: Watcher) -> DisperseBlob:
+        made = site.disperse_with(nodes, watch=watch)
+        parts = replace(made._parts, till=till)
+        return DisperseBlob(parts, made._rules, watch)
+
+    below = replace(below_site(site, nodes), disperser=disperser)
+
+    async def story() -> None:
+        async with running(a_face(below, tmp_path)) as client:
+            told = (await post(client, PAYLOAD)).json()
+            standing = await confirmed(client, told["blob_id"])
+
+            assert standing["problem"] is None
+            assert (till.refusals, site.chain.payments) == (0, 1)
 
     asyncio.run(story())
