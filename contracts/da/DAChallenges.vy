@@ -150,7 +150,11 @@ def answer_row(
     @param path Ten siblings, lowest first, b0, b1, b2.
     """
     blob_id: bytes32 = blob_identity._id_of(blob, ENTRANCE)
-    row_path._check_row(row_tree._root(data, blob.columns), row, path, blob.data_root)
+    leaves: uint256 = row_tree._leaves_of(len(data), blob.columns)
+    digests: bytes32[row_tree.MAX_LEAVES] = empty(bytes32[row_tree.MAX_LEAVES])
+    for leaf: uint256 in range(leaves, bound=row_tree.MAX_LEAVES):
+        digests[leaf] = keccak256(slice(data, row_tree.LEAF_BYTES * leaf, row_tree.LEAF_BYTES))
+    row_path._check_row(row_tree._fold(digests, leaves), row, path, blob.data_root)
     self._answer(blob_id, row, challenge_book.WHOLE_ROW)
     log IDAChallenges.RowPublished(blob_id=blob_id, row=row, data=data, path=path)
 

@@ -99,7 +99,7 @@ def prove_bad_row(
     @param salt Of the caller's commitment.
     """
     blob_id: bytes32 = blob_identity._id_of(blob, ENTRANCE)
-    evidence: bytes32 = self._check_row(blob, blob_id, row, data, path, opening)
+    evidence: bytes32 = staticcall IDAFraudProofs(self).check_bad_row(blob, row, data, path, opening)
     self._check_announced(evidence, salt)
     self._convict(blob, blob_id, row, WHOLE_ROW, self._signer_of(blob_id, row, seed, absent))
 
@@ -131,6 +131,7 @@ def prove_bad_leaf(
 
 @external
 @view
+@reentrant
 def check_bad_row(
     blob: IDAEntrance.Blob,
     row: uint256,
@@ -140,8 +141,25 @@ def check_bad_row(
 ) -> bytes32:
     """
     @notice Hash of the evidence that this row is; reverts unless the row is bad.
+    @dev The row is read where it lies in the calldata, leaf by leaf: memory for the widest would cost every proof.
     """
-    return self._check_row(blob, blob_identity._id_of(blob, ENTRANCE), row, data, path, opening)
+    leaves: uint256 = row_tree._leaves_of(len(data), blob.columns)
+    rho: uint256 = row_code._challenge(blob.data_root, blob.columns, blob.length)
+    digests: bytes32[row_tree.MAX_LEAVES] = empty(bytes32[row_tree.MAX_LEAVES])
+    largest: uint256 = 0
+    combination: uint256 = 0
+    for step: uint256 in range(leaves, bound=row_tree.MAX_LEAVES):
+        leaf: uint256 = leaves - 1 - step
+        part: Bytes[row_tree.LEAF_BYTES] = slice(data, row_tree.LEAF_BYTES * leaf, row_tree.LEAF_BYTES)
+        largest_here: uint256 = 0
+        digests[leaf] = keccak256(part)
+        largest_here, combination = row_code._absorb(part, rho, combination)
+        largest = max(largest, largest_here)
+    root: bytes32 = row_tree._fold(digests, leaves)
+    row_path._check_row(root, row, path, blob.data_root)
+    if largest < point_evaluation.SCALAR_FIELD:
+        self._check_opening(blob, row, combination, opening)
+    return keccak256(abi_encode(blob_identity._id_of(blob, ENTRANCE), row, WHOLE_ROW, root))
 
 
 @external
@@ -173,30 +191,18 @@ def evidence_seconds(offence: uint256) -> uint256:
 
 @internal
 @view
-def _check_row(
-    blob: IDAEntrance.Blob,
-    blob_id: bytes32,
-    row: uint256,
-    data: Bytes[row_tree.ROW_BYTES],
-    path: Bytes[row_path.ROW_PATH_BYTES],
-    opening: Bytes[OPENING_BYTES],
-) -> bytes32:
-    root: bytes32 = row_tree._root(data, blob.columns)
-    row_path._check_row(root, row, path, blob.data_root)
-    is_canonical: bool = False
-    combination: uint256 = 0
-    rho: uint256 = row_code._challenge(blob.data_root, blob.columns, blob.length)
-    is_canonical, combination = row_code._combination(data, rho)
-    if is_canonical:
-        assert len(opening) == OPENING_BYTES, "da_fraud_proofs: no opening"
-        commitment: Bytes[48] = slice(opening, 0, 48)
-        assert keccak256(commitment) == blob.commitment_hash, "da_fraud_proofs: other commitment"
-        opened: uint256 = convert(slice(opening, 48, 32), uint256)
-        point: uint256 = row_code._point(row)
-        is_open: bool = point_evaluation._opens(commitment, point, opened, slice(opening, 80, 48))
-        assert is_open, "da_fraud_proofs: wrong opening"
-        assert opened != combination, "da_fraud_proofs: row is sound"
-    return keccak256(abi_encode(blob_id, row, WHOLE_ROW, root))
+def _check_opening(blob: IDAEntrance.Blob, row: uint256, combination: uint256, opening: Bytes[OPENING_BYTES]):
+    """
+    @dev Reverts unless the commitment opens to something else than the row's combination.
+    """
+    assert len(opening) == OPENING_BYTES, "da_fraud_proofs: no opening"
+    commitment: Bytes[48] = slice(opening, 0, 48)
+    assert keccak256(commitment) == blob.commitment_hash, "da_fraud_proofs: other commitment"
+    opened: uint256 = convert(slice(opening, 48, 32), uint256)
+    point: uint256 = row_code._point(row)
+    is_open: bool = point_evaluation._opens(commitment, point, opened, slice(opening, 80, 48))
+    assert is_open, "da_fraud_proofs: wrong opening"
+    assert opened != combination, "da_fraud_proofs: row is sound"
 
 
 @internal

@@ -11,10 +11,8 @@ from ..shared import point_evaluation
 from . import assignment
 
 K: constant(uint256) = 1_024  # rows that carry the payload
-ROW_BYTES: constant(uint256) = 32_768  # of the widest row
 LEAF_BYTES: constant(uint256) = 256
 LEAF_ELEMENTS: constant(uint256) = 8
-MAX_LEAVES: constant(uint256) = 128
 PAYLOAD_BYTES: constant(uint256) = 31  # in an element of 32; the top byte is zero
 INDEX_BITS: constant(uint256) = 12  # the domain of EIP-4844 has 2^12 points
 R: constant(uint256) = point_evaluation.SCALAR_FIELD
@@ -57,22 +55,22 @@ def _point(row: uint256) -> uint256:
 
 @internal
 @pure
-def _combination(data: Bytes[ROW_BYTES], rho: uint256) -> (bool, uint256):
+def _absorb(part: Bytes[LEAF_BYTES], rho: uint256, sum: uint256) -> (uint256, uint256):
     """
-    @dev Whether every element is below r, and sum rho^j x_j mod r; `data` is whole leaves.
+    @dev Horner's rule over one leaf, from its last element down; over a row's leaves from the last down it gives
+         sum rho^j x_j mod r. Returns the leaf's largest element and the sum so far. Written out, since a loop with its
+         bounds would cost three times as much.
     """
-    is_canonical: bool = True
-    sum: uint256 = 0
-    leaves: uint256 = len(data) // LEAF_BYTES
-    for step: uint256 in range(leaves, bound=MAX_LEAVES):
-        part: Bytes[LEAF_BYTES] = slice(data, LEAF_BYTES * (leaves - 1 - step), LEAF_BYTES)
-        elements: uint256[LEAF_ELEMENTS] = abi_decode(part, uint256[LEAF_ELEMENTS])
-        for place: uint256 in range(LEAF_ELEMENTS):
-            element: uint256 = elements[LEAF_ELEMENTS - 1 - place]
-            if element >= R:
-                is_canonical = False
-            sum = uint256_addmod(uint256_mulmod(sum, rho, R), element, R)
-    return is_canonical, sum
+    x: uint256[LEAF_ELEMENTS] = abi_decode(part, uint256[LEAF_ELEMENTS])
+    largest: uint256 = max(max(max(x[0], x[1]), max(x[2], x[3])), max(max(x[4], x[5]), max(x[6], x[7])))
+    result: uint256 = uint256_addmod(uint256_mulmod(sum, rho, R), x[7], R)
+    result = uint256_addmod(uint256_mulmod(result, rho, R), x[6], R)
+    result = uint256_addmod(uint256_mulmod(result, rho, R), x[5], R)
+    result = uint256_addmod(uint256_mulmod(result, rho, R), x[4], R)
+    result = uint256_addmod(uint256_mulmod(result, rho, R), x[3], R)
+    result = uint256_addmod(uint256_mulmod(result, rho, R), x[2], R)
+    result = uint256_addmod(uint256_mulmod(result, rho, R), x[1], R)
+    return largest, uint256_addmod(uint256_mulmod(result, rho, R), x[0], R)
 
 
 @internal

@@ -77,10 +77,10 @@ def _check_under(row_root: bytes32, row: uint256, source: Bytes[FRAME_BYTES], be
     coset_root: bytes32 = self._fold(row_root, row % COSET_ROWS, source, begin, COSET_DEPTH)
     roots_at: uint256 = begin + NODE * COSET_DEPTH
     coset: uint256 = row // COSET_ROWS
-    stated: bytes32 = convert(slice(source, roots_at + NODE * coset, NODE), bytes32)
+    stated: bytes32 = extract32(source, roots_at + NODE * coset)
     assert coset_root == stated, "row_path: not under the root"
     pair: bytes32 = keccak256(slice(source, roots_at, 2 * NODE))
-    top: bytes32 = keccak256(concat(pair, slice(source, roots_at + 2 * NODE, NODE)))
+    top: bytes32 = keccak256(concat(pair, extract32(source, roots_at + 2 * NODE)))
     assert top == data_root, "row_path: not under the root"
 
 
@@ -94,7 +94,7 @@ def _fold(
     """
     node: bytes32 = digest
     for step: uint256 in range(count, bound=COSET_DEPTH):
-        sibling: bytes32 = convert(slice(source, begin + NODE * step, NODE), bytes32)
+        sibling: bytes32 = extract32(source, begin + NODE * step)
         if (index >> step) & 1 == 0:
             node = keccak256(concat(node, sibling))
         else:

@@ -15,15 +15,21 @@ LEAF_DEPTH: constant(uint256) = 7  # 2^7 = MAX_LEAVES
 
 @internal
 @pure
-def _root(data: Bytes[ROW_BYTES], columns: uint256) -> bytes32:
+def _leaves_of(size: uint256, columns: uint256) -> uint256:
     """
-    @dev R_i of a row; reverts unless it has 32 bytes a column.
+    @dev Leaves of a row of so many bytes; reverts unless it has 32 bytes a column.
     """
-    leaves: uint256 = len(data) // LEAF_BYTES
-    assert len(data) == 32 * columns and len(data) == LEAF_BYTES * leaves, "row_tree: wrong length"
-    nodes: bytes32[MAX_LEAVES] = empty(bytes32[MAX_LEAVES])
-    for leaf: uint256 in range(leaves, bound=MAX_LEAVES):
-        nodes[leaf] = keccak256(slice(data, LEAF_BYTES * leaf, LEAF_BYTES))
+    leaves: uint256 = size // LEAF_BYTES
+    assert size == 32 * columns and size == LEAF_BYTES * leaves, "row_tree: wrong length"
+    return leaves
+
+
+@internal
+@pure
+def _fold(nodes: bytes32[MAX_LEAVES], leaves: uint256) -> bytes32:
+    """
+    @param nodes Digests of the row's leaves; the rest of the list is zero.
+    """
     width: uint256 = 1
     for _: uint256 in range(LEAF_DEPTH):
         if width >= leaves:

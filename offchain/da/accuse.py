@@ -1,4 +1,8 @@
-"""Two contradictory attestations become a slash: find, prove, commit, wait a block, report.
+"""Two contradictory statements become a slash: find, prove, commit, wait a block, report.
+
+  attestations   of one signer for one (blob id, seed): 36 words, `model.encode_equivocation`
+  receipts       of one disperser for one (blob id, number): 19 words,
+                 blob 8, number, then twice item hash, length, r, s, v
 
 The commitment hides the evidence until it is too late to copy it: the court pays the reporter's
 share only for a report that was committed in an earlier block. The salt follows from the reporter's
@@ -15,12 +19,15 @@ from offchain.core.bls import PublicKey, Signature, verify
 from offchain.core.hashing import keccak
 from offchain.da.model import (
     Attestation,
+    Blob,
     Equivocation,
     attestation_digest,
+    blob_words,
     encode_equivocation,
     words,
 )
 from offchain.da.ports import BlobLedger, Court, RequestSigner, Settlement
+from offchain.da.receipts import ITEM_RECEIPT_TYPE, SignedItemReceipt, receipt_signer
 from offchain.da.refusals import NoEquivocation
 
 DA_EQUIVOCATION: Final = 2
@@ -34,6 +41,18 @@ class SignedAttestation:
 
     attestation: Attestation
     signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptEquivocation:
+    """Two receipts of the blob's disperser for one place in it."""
+
+    blob: Blob
+    first: SignedItemReceipt
+    second: SignedItemReceipt
+
+
+Contradiction = Equivocation | ReceiptEquivocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +98,44 @@ def find_equivocation(
     )
 
 
-def accusation_of(case: Equivocation, reporter: RequestSigner) -> Accusation:
+def find_receipt_equivocation(
+    blob: Blob, first: SignedItemReceipt, second: SignedItemReceipt, domain: bytes
+) -> ReceiptEquivocation:
+    """The case against the blob's disperser, when both receipts are its own and contradict.
+
+    Raises: NoEquivocation.
+    """
+    if not first.statement.contradicts(second.statement):
+        raise NoEquivocation(reason="the receipts do not contradict each other")
+    for receipt in (first, second):
+        if receipt_signer(receipt, domain) != blob.disperser:
+            raise NoEquivocation(reason="a receipt is not this disperser's")
+    return ReceiptEquivocation(blob, first, second)
+
+
+def encode_receipt_equivocation(case: ReceiptEquivocation) -> bytes:
+    """Evidence for SlashingCourt: 608 bytes."""
+    return b"".join(
+        (
+            blob_words(case.blob),
+            words(case.first.statement.number),
+            _receipt_words(case.first),
+            _receipt_words(case.second),
+        )
+    )
+
+
+def receipt_subject(blob_id: bytes, number: int) -> bytes:
+    """What the court punishes once."""
+    return keccak(words(ITEM_RECEIPT_TYPE, blob_id, number))
+
+
+def accusation_of(case: Contradiction, reporter: RequestSigner) -> Accusation:
     """The evidence and the commitment that only this reporter can open."""
-    evidence = encode_equivocation(case)
+    if isinstance(case, ReceiptEquivocation):
+        evidence = encode_receipt_equivocation(case)
+    else:
+        evidence = encode_equivocation(case)
     digest = keccak(evidence)
     salt = keccak(_SALT_CONTEXT, reporter.sign_digest(keccak(_SALT_CONTEXT, digest)))
     commitment = keccak(words(digest, reporter.address, salt))
@@ -89,7 +143,7 @@ def accusation_of(case: Equivocation, reporter: RequestSigner) -> Accusation:
 
 
 class Accuse:
-    """Brings equivocations before the court."""
+    """Brings contradictions before the court."""
 
     def __init__(
         self,
@@ -104,7 +158,7 @@ class Accuse:
         self._reporter = reporter
         self._poll_seconds = poll_seconds
 
-    async def accuse(self, case: Equivocation) -> Verdict:
+    async def accuse(self, case: Contradiction) -> Verdict:
         """Commit, wait for a later block, report. Raises: Rejected when the court refuses."""
         accusation = await asyncio.to_thread(accusation_of, case, self._reporter)
         committed = None
@@ -120,3 +174,9 @@ class Accuse:
         )
         log.info("equivocation_reported", extra={"offence_id": offence_id.hex()})
         return Verdict(offence_id, committed, reported)
+
+
+def _receipt_words(receipt: SignedItemReceipt) -> bytes:
+    said, signature = receipt.statement, receipt.signature
+    r, s = signature[:32], signature[32:64]
+    return words(said.item_hash, said.length, r, s, signature[64])

@@ -18,6 +18,7 @@ from offchain.da.model import (
 )
 from tests.support.da import (
     EVIDENCE_SECONDS,
+    MIN_BOND,
     DaSite,
     a_blob,
     ballot,
@@ -39,7 +40,7 @@ from tests.support.staking import (
     proof_of_possession,
 )
 
-DA_EQUIVOCATION = 2
+DA_EQUIVOCATION, DA_SILENCE = 2, 4
 NOBODY = "0x" + "00" * 20
 
 
@@ -198,9 +199,11 @@ def test_adjudicate__other_offence__is_refused(crime: Crime) -> None:
     for offence in (0, 1, 3, 4, 32):
         with boa.reverts("da_challenges: unknown offence"):
             crime.site.challenges.adjudicate(offence, crime.evidence())
+    for offence in (0, 1, 3, 32):
         with boa.reverts("da_challenges: unknown offence"):
             crime.site.challenges.evidence_seconds(offence)
-    assert crime.site.challenges.evidence_seconds(DA_EQUIVOCATION) == EVIDENCE_SECONDS
+    for offence in (DA_EQUIVOCATION, DA_SILENCE):
+        assert crime.site.challenges.evidence_seconds(offence) == EVIDENCE_SECONDS
 
 
 def test_deploy__evidence_window_shorter_than_a_blobs_life__is_refused(
@@ -208,10 +211,16 @@ def test_deploy__evidence_window_shorter_than_a_blobs_life__is_refused(
 ) -> None:
     site = undrawn_site
     needed = 21 * DAY + 2 * 36 + 2 * 144
-    da_deployer("DAChallenges").deploy(site.entrance.address, site.stake.address, needed)
+    parts = (
+        site.entrance.address,
+        site.signers.address,
+        site.stake.address,
+        site.court.address,
+    )
+    da_deployer("DAChallenges").deploy(*parts, needed, MIN_BOND)
 
     with boa.reverts("da_challenges: window too short"):
-        da_deployer("DAChallenges").deploy(site.entrance.address, site.stake.address, needed - 1)
+        da_deployer("DAChallenges").deploy(*parts, needed - 1, MIN_BOND)
 
 
 def test_report__equivocation__slashes_a_third_of_the_stake_once(crime: Crime) -> None:
