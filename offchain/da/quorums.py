@@ -5,6 +5,7 @@ a blob's seed picks the quorum and moves rows over slots by row -> (a * row + c)
 Source: docs/protocol/da.md#signers-and-tables.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -135,31 +136,44 @@ def draw_table(members: Sequence[Member], seed: bytes, *, page_size: int = MAX_P
     """The one table that members and seed allow. Raises: TableInvalid."""
     if not members:
         raise TableInvalid(members=0)
-    ordered = sorted(members, key=lambda member: rank(seed, member.operator_id))
-    count = quorum_count_for(len(ordered))
     quorums: list[Quorum] = []
     pages: list[Page] = []
-    for quorum_id in range(count):
-        start = quorum_id * len(ordered) // count
-        run = ordered[start : (quorum_id + 1) * len(ordered) // count]
+    position = 0
+    by_id = {member.operator_id: member for member in members}
+    for ids in runs_of(list(by_id), seed):
+        run = [by_id[one] for one in ids]
         total = sum(member.weight for member in run)
         if total == 0:
-            raise TableInvalid(quorum=quorum_id, weight=0)
-        quorums.append(_quorum_of(run, total))
-        for offset in range(0, len(run), page_size):
-            ids = tuple(member.operator_id for member in run[offset : offset + page_size])
-            pages.append(Page(start + offset, total, ids))
+            raise TableInvalid(quorum=len(quorums), weight=0)
+        quorums.append(_quorum_of(run))
+        pages += (
+            Page(position + offset, total, ids[offset : offset + page_size])
+            for offset in range(0, len(run), page_size)
+        )
+        position += len(run)
     return QuorumTable(tuple(quorums), tuple(pages))
 
 
-def _quorum_of(run: Sequence[Member], total: int) -> Quorum:
+def runs_of(operator_ids: Sequence[int], seed: bytes) -> tuple[tuple[int, ...], ...]:
+    """Members in rising rank, cut into the quorums of an epoch; keys and weights do not matter."""
+    ordered = tuple(sorted(operator_ids, key=lambda operator_id: rank(seed, operator_id)))
+    count = quorum_count_for(len(ordered))
+    cuts = [quorum_id * len(ordered) // count for quorum_id in range(count + 1)]
+    return tuple(ordered[start:end] for start, end in itertools.pairwise(cuts))
+
+
+def slot_ranges(weights: Sequence[int]) -> list[tuple[int, int]]:
+    """First and end slot of each member of a quorum, in its order; empty for who gets none."""
+    total = sum(weights)
+    ends = [N * seen // total for seen in itertools.accumulate(weights)]
+    return list(itertools.pairwise([0, *ends]))
+
+
+def _quorum_of(run: Sequence[Member]) -> Quorum:
     signers: list[Signer] = []
     keys: list[PublicKey] = []
-    seen = 0
-    for member in run:
-        first = N * seen // total
-        seen += member.weight
-        end = N * seen // total
+    ranges = slot_ranges([member.weight for member in run])
+    for member, (first, end) in zip(run, ranges, strict=True):
         if end > first:
             seal = seal_of(member.key, first, end)
             signers.append(Signer(member.operator_id, first, end, seal))

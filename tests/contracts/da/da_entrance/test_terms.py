@@ -26,7 +26,7 @@ from tests.support.da import (
     terms_tuple,
     windows_tuple,
 )
-from tests.support.staking import DAY, EPOCH
+from tests.support.staking import COIN, DAY, EPOCH
 from tests.support.staking import TERMS as STAKE_TERMS
 
 UNBONDING, EVIDENCE = STAKE_TERMS[0], STAKE_TERMS[2]
@@ -218,12 +218,16 @@ def test_inv_da_7__precompile_missing__no_da_contract_can_be_deployed(
     address = missing.to_bytes(20, "big")
     table = PragueComputation._precompiles
     held = table.pop(address)
+    judged = [one.address for one in (site.entrance, site.signers, site.stake, site.court)]
     try:
         with boa.reverts(reason):
             deploy_entrance(site.staking, site.signers, site.treasury)
-        with boa.reverts(reason):
-            da_deployer("DAChallenges").deploy(site.entrance.address, site.stake.address, 24 * DAY)
-        if missing != 0x0A:
+        if missing == 0x0A:
+            with boa.reverts(reason):
+                da_deployer("DAFraudProofs").deploy(*judged, 24 * DAY)
+        else:
+            with boa.reverts(reason):
+                da_deployer("DAChallenges").deploy(*judged, 24 * DAY, COIN)
             with boa.reverts(reason):
                 da_deployer("DASigners").deploy(site.stake.address, site.beacon.address)
     finally:

@@ -11,10 +11,14 @@ from offchain.core.layout import N
 from offchain.da.quorums import (
     MIN_QUORUM_SIGNERS,
     Member,
+    Quorum,
+    Signer,
     assign,
     blob_seed,
     draw_table,
+    owner_of_row,
     quorum_count_for,
+    slot_ranges,
 )
 
 PROBE = """
@@ -59,6 +63,14 @@ def fill(ends: DynArray[uint256, 1024]):
 @external
 def owner(slot: uint256) -> uint256:
     return quorum_table._operator_at(7, quorum_table._index_of_slot(7, slot))
+
+
+@view
+@external
+def owner_of_row(seed: bytes32, quorums: uint256, row: uint256) -> uint256:
+    return quorum_table._operator_at(
+        7, quorum_table._index_of_slot(7, assignment._slot_of(seed, quorums, row))
+    )
 
 
 @external
@@ -106,6 +118,27 @@ def test_inv_da_10__owner_of_slot__is_found_among_any_number_of_signers(
             assert expected == probe.owner(slot)
     with boa.reverts("quorum_table: no such slot"):
         probe.owner(N)
+
+
+@given(
+    weights=st.lists(st.integers(1, 10**24), min_size=1, max_size=40),
+    seed=WORDS,
+    quorums=st.integers(1, 8),
+    rows=st.lists(st.integers(0, N - 1), min_size=1, max_size=6),
+)
+def test_inv_da_10__any_table_and_seed__chain_and_model_name_the_same_owner(
+    probe: VyperContract, weights: list[int], seed: bytes, quorums: int, rows: list[int]
+) -> None:
+    ranges = [cut for cut in slot_ranges(weights) if cut[0] < cut[1]]
+    signers = [Signer(number + 1, *cut, bytes(32)) for number, cut in enumerate(ranges)]
+    quorum = Quorum(tuple(signers), SecretKey(1).public_key())
+    assignment = assign(seed, quorums)
+    probe.fill([end for _, end in ranges])
+
+    for row in rows:
+        expected = owner_of_row(quorum, assignment, row)
+
+        assert expected == probe.owner_of_row(seed, quorums, row)
 
 
 def test_quorum_count__members__one_below_1024_then_one_per_512(probe: VyperContract) -> None:

@@ -1,6 +1,7 @@
 """Drawing an epoch's table: the one that members, stakes and seed allow, or none."""
 
 import itertools
+import random
 from dataclasses import replace
 
 import boa
@@ -288,6 +289,47 @@ def test_inv_da_10__any_seed__chain_and_model_name_the_same_owner(
             expected = owner_of_row(quorum, assignment, row)
 
             assert expected == site.signers.owner_of_row(epoch, seed, row)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_inv_da_10__random_stakes__chain_and_model_draw_the_same_table(number: int) -> None:
+    source = random.Random(number)
+    site = deploy_da(own=[100 * source.randint(1, 10 ** source.randint(0, 4)) for _ in range(6)])
+    to_first_epoch()
+    epoch = draw(site)
+    table = table_of(site, epoch)
+
+    assert slots_of(table) == read_slots(site, epoch)
+    assert table.quorums[0].key.eip2537() == site.signers.quorum(epoch, 0)[1]
+    for _ in range(8):
+        seed, row = source.randbytes(32), source.randrange(N)
+        expected = owner_of_row(table.quorums[0], assign(seed, 1), row)
+
+        assert expected == site.signers.owner_of_row(epoch, seed, row)
+
+
+def test_inv_da_11__key_changed_to_a_better_one__changes_no_place(site: DaSite) -> None:
+    """A rank is made of the seed and the operator's id, so a ground key buys nothing."""
+    next_epoch()
+    operator = site.operators[0]
+    with boa.env.anchor():
+        site.signers.open_epoch()
+        kept = [slot[0] for slot in read_slots(site, site.stake.current_epoch())]
+    for number in range(901, 905):
+        with boa.env.anchor():
+            key = a_key(number)
+            proof = proof_of_possession(site.staking, operator.owner, key)
+            site.staking.registry.rotate_key(key_bytes(key), proof, sender=operator.owner)
+            epoch = site.stake.current_epoch()
+            ranks = {o.operator_id: site.signers.rank(epoch, o.operator_id) for o in site.operators}
+            next_epoch()
+            drawn = draw(site, [replace(operator, key=key), *site.operators[1:]])
+
+            seed = site.signers.seed(drawn)
+            ordered = sorted(ranks, key=lambda one: rank(seed, one))
+            assert ordered == [slot[0] for slot in read_slots(site, drawn)]
+            assert ranks == {one: rank(site.signers.seed(epoch), one) for one in ranks}
+    assert sorted(kept) == sorted(o.operator_id for o in site.operators)
 
 
 def test_draw_table__members_in_any_order__is_one_table(site: DaSite) -> None:
