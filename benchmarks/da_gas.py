@@ -39,16 +39,24 @@ CHAIN_ID = 31_337
 class CertificateStage:
     """A chain with operators, a drawn table and paid blobs."""
 
-    def __init__(self) -> None:
+    def __init__(self, operators: int = OPERATORS) -> None:
         self.stage = ChainStage()
         owner = "0x" + dev_accounts()[0].address.hex()
         treasury = "0x" + dev_accounts()[1].address.hex()
         self.stage.deploy(scaled_genesis(governance=owner, treasury=treasury))
-        self.secrets = [keccak(b"operator", bytes([number])) for number in range(OPERATORS)]
-        self.keys = [SecretKey.from_seed(secret) for secret in self.secrets]
-        self.ids = [self._join(number) for number in range(OPERATORS)]
-        self.epoch, self.table, self.draw_gas = self._draw()
+        self.secrets: list[bytes] = []
+        self.keys: list[SecretKey] = []
+        self.ids: list[int] = []
         self.pay_gas: list[int] = []
+        self.grow(operators)
+
+    def grow(self, operators: int) -> None:
+        """More operators, until there are so many, and a table of them all."""
+        for number in range(len(self.ids), operators):
+            self.secrets.append(keccak(b"operator", bytes([number])))
+            self.keys.append(SecretKey.from_seed(self.secrets[-1]))
+            self.ids.append(self._join(number))
+        self.epoch, self.table, self.draw_gas = self._draw()
 
     def _join(self, number: int) -> int:
         secret, key = self.secrets[number], self.keys[number]
@@ -76,17 +84,17 @@ class CertificateStage:
             for operator_id, key in zip(self.ids, self.keys, strict=True)
         ]
         table = draw_table(members, self.stage.read("DASigners", "seed", epoch))
-        page = table.pages[0]
-        gas = self.stage.send(
-            "DASigners", "draw", epoch, 0, page.total_weight, list(page.operator_ids)
-        )
+        gas = 0
+        for page in table.pages:
+            words = epoch, page.position, page.total_weight, list(page.operator_ids)
+            gas += self.stage.send("DASigners", "draw", *words)
         return epoch, table, gas
 
-    def certificate_gas(self, absent: int, *, salt: int) -> int:
+    def certificate_gas(self, absent: int, *, salt: int, blob: Blob | None = None) -> int:
         """Pay for a blob and confirm it with the first `absent` signers absent."""
-        blob = self._blob(salt)
-        fee = self.stage.read("DAEntrance", "quote", LENGTH, blob.retention_days)
-        fields = _fields(blob)
+        blob = blob or self._blob(salt)
+        fee = self.stage.read("DAEntrance", "quote", blob.length, blob.retention_days)
+        fields = fields_of(blob)
         paid = self.stage.value_call(
             self.secrets[0], "DAEntrance", "pay", fields, COMMITMENT, b"", value=fee
         )
@@ -110,7 +118,7 @@ class CertificateStage:
 
     def _digest(self, blob: Blob) -> bytes:
         entrance = self.stage.contracts["DAEntrance"].address
-        identifier = self.stage.read("DAEntrance", "blob_id", _fields(blob))
+        identifier = self.stage.read("DAEntrance", "blob_id", fields_of(blob))
         record = self.stage.read("DAEntrance", "record", identifier)
         entropy = self.stage.chain.ledger.block_hash(record[2] + 1)
         seed = self.stage.read("DASigners", "blob_seed", record[5], identifier, entropy)
@@ -171,7 +179,7 @@ def _row(name: str, gas: int, bar: int | None = None) -> Row:
     )
 
 
-def _fields(blob: Blob) -> tuple[object, ...]:
+def fields_of(blob: Blob) -> tuple[object, ...]:
     return (
         blob.payer,
         blob.disperser,
