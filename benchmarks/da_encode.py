@@ -5,9 +5,11 @@ thrown away, the least of the following counts: it is the machine's own speed, f
 """
 
 import json
+import multiprocessing
 import random
 import time
 from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 
 import ckzg
 import numpy as np
@@ -25,6 +27,8 @@ COMMAND = "apogee bench da --json"
 SEED = 20_260
 OWN_ROWS = 31
 BATCH = 8
+WORKER_BLOBS = 12
+GATE_SECONDS = 120.0
 ROW_BLOB_ELEMENTS = 4_096
 
 
@@ -35,7 +39,8 @@ def run() -> list[Row]:
     rows = encode_rows(payload, row_by_row)
     engine = choose_engine()
     blob = encode(payload, engine)
-    return rows + decode_rows(blob, engine) + check_rows_measured(blob, engine)
+    rows += decode_rows(blob, engine) + check_rows_measured(blob, engine)
+    return [*rows, two_encoders_row()]
 
 
 def encode_rows(payload: bytes, row_by_row: float) -> list[Row]:
@@ -102,6 +107,42 @@ def check_rows_measured(blob: EncodedBlob, engine: ErasureEngine) -> list[Row]:
         at_most("da.node_check.ms", alone, "ms", 25.0, command=COMMAND),
         at_most("da.node_check.ms.batched", together, "ms", 8.0, command=COMMAND),
     ]
+
+
+def two_encoders_row() -> Row:
+    """Two processes that encode side by side over one alone, by the clock: what a second core adds.
+
+    Below 1.8 on an idle machine the processes share more than they should; a busy one says nothing.
+    """
+    one, two = _encoders_mb_s(1), _encoders_mb_s(2)
+    return at_least("da.encode.two_workers.ratio", two / one, "x", None, command=COMMAND)
+
+
+def _encoders_mb_s(workers: int) -> float:
+    """Payload a second of `workers` processes, once all are warm."""
+    context = multiprocessing.get_context("spawn")
+    gate = context.Barrier(workers + 1)
+    processes = [context.Process(target=_encode_at_gate, args=(gate,)) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    gate.wait(GATE_SECONDS)
+    started = time.perf_counter()
+    gate.wait(GATE_SECONDS)
+    seconds = time.perf_counter() - started
+    for process in processes:
+        process.join()
+    return workers * WORKER_BLOBS * MAX_PAYLOAD_BYTES / seconds / MEGABYTE
+
+
+def _encode_at_gate(gate: Barrier) -> None:
+    engine = choose_engine()
+    payload = random.Random(SEED).randbytes(MAX_PAYLOAD_BYTES)
+    buffer = np.empty(N * Shape.of(len(payload)).row_bytes, np.uint8)
+    encode(payload, engine, buffer=buffer)
+    gate.wait(GATE_SECONDS)
+    for _ in range(WORKER_BLOBS):
+        encode(payload, engine, buffer=buffer)
+    gate.wait(GATE_SECONDS)
 
 
 def ckzg_mb_s() -> float:

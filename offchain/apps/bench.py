@@ -41,13 +41,14 @@ def find_modules(folder: Path, area: str) -> list[Path]:
     return paths
 
 
-def run_area(folder: Path, area: str) -> Iterable[dict[str, object]]:
-    """Each row of an area as it is measured."""
+def run_area(folder: Path, area: str, *, nodes: int | None = None) -> Iterable[dict[str, object]]:
+    """Each row of an area as it is measured; with `nodes`, only what grows with nodes, up to it."""
+    name = "run" if nodes is None else "run_nodes"
     for path in find_modules(folder, area):
         module = _load(path)
-        if not hasattr(module, "run"):  # a stage that benchmarks share
+        if not hasattr(module, name):  # a stage that benchmarks share
             continue
-        for row in module.run():
+        for row in module.run() if nodes is None else module.run_nodes(nodes):
             yield {column: getattr(row, column) for column in COLUMNS}
 
 
@@ -65,15 +66,15 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def print_bench(area: str, *, as_json: bool) -> int:
+def print_bench(area: str, *, as_json: bool, nodes: int | None = None) -> int:
     """Measure an area of this checkout."""
-    return measure(project_root() / "benchmarks", area, as_json=as_json)
+    return measure(project_root() / "benchmarks", area, as_json=as_json, nodes=nodes)
 
 
-def measure(folder: Path, area: str, *, as_json: bool) -> int:
+def measure(folder: Path, area: str, *, as_json: bool, nodes: int | None = None) -> int:
     """Measure an area and print its rows; 4 when a bar is missed."""
     rows = []
-    for row in run_area(folder, area):
+    for row in run_area(folder, area, nodes=nodes):
         rows.append(row)
         mark = "MISS" if row["ok"] is False else "ok  "
         say(f"{mark} {row['name']} = {row['value']} {row['unit']}")

@@ -108,13 +108,17 @@ def doctor(
 
 def bench(
     area: Annotated[str, typer.Argument(help="da, staking, chain, demo or all.")] = "all",
+    nodes: Annotated[
+        int | None,
+        typer.Option(min=2, max=32, help="Only throughput from 2 to so many node processes."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,  # noqa: ARG001 - takes effect as it is parsed
 ) -> int:
     """Measure against the bars of docs/performance.md.  Example: apogee bench da --json"""
     from offchain.apps.bench import print_bench
 
-    return print_bench(area, as_json=as_json)
+    return print_bench(area, as_json=as_json, nodes=nodes)
 
 
 def _home(home: Path | None) -> Home:
