@@ -23,6 +23,7 @@ from offchain.staking.beacon import ALL_SEATS
 from tests.support.apogee_command import run_apogee, start_apogee
 from tests.support.waiting import wait_until
 
+OPENED: list[Network] = []  # connections to the chain, closed at the end
 PROCESSES = ["da-node-0", "da-node-1", "devnet", "gateway", "worker"]
 
 
@@ -33,6 +34,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     up(home)
     yield home
     run_apogee("down", "--home", str(home.root), code=None)
+    while OPENED:
+        OPENED.pop().node.close()
 
 
 def up(home: Home) -> None:
@@ -43,7 +46,9 @@ def up(home: Home) -> None:
 
 
 def network_of(home: Home) -> Network:
-    return connect(Manifest.load(home).url("devnet"), deployment_file(home.deployments))
+    network = connect(Manifest.load(home).url("devnet"), deployment_file(home.deployments))
+    OPENED.append(network)
+    return network
 
 
 def identity(home: Home, process: str) -> Identity:
