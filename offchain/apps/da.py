@@ -5,7 +5,13 @@ import time
 from pathlib import Path
 from typing import Final
 
-from offchain.apps.disperser import Publisher, ledger_of, open_publisher, open_reader
+from offchain.apps.disperser import (
+    Publisher,
+    ledger_of,
+    open_part_reader,
+    open_publisher,
+    open_reader,
+)
 from offchain.apps.home import Home, Manifest
 from offchain.apps.lifecycle import load_manifest
 from offchain.apps.network import Network, connect, deployment_file
@@ -22,8 +28,10 @@ from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_dispersals import read_records
 from offchain.da.adapters.part_file import PartFile
 from offchain.da.manifest import Manifest as FileManifest
+from offchain.da.read_part import Verified
 from offchain.da.refusals import BlobNotPaid
 from offchain.da.split import FetchFile, FileReference, PublishedFile, PublishFile
+from offchain.sdk.references import ItemReference, parse_reference
 
 THREADS: Final = 2
 LOCK_SECONDS: Final = 120.0  # another publishing process of this home is waited for
@@ -88,13 +96,18 @@ def put(
 
 def get(home: Home, rpc_url: str | None, reference: str, file: Path, *, as_json: bool) -> int:
     """Fetch a file, verified against its root; parts that came are kept for the same command."""
-    wanted = FileReference.parse(reference)
+    wanted = parse_reference(reference)
     if not file.resolve().parent.is_dir() or file.is_dir():
         raise FileUnusable(file=file)
     network = network_of(home, rpc_url)
     started = time.monotonic()
+    verified = Verified.CONSISTENT
     try:
-        length, kept = asyncio.run(_fetch(network, wanted, file))
+        if isinstance(wanted, ItemReference):
+            length, verified = asyncio.run(_fetch_item(network, wanted, file))
+            kept = 0
+        else:
+            length, kept = asyncio.run(_fetch(network, wanted, file))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("stopped; whole parts are kept. resume with the same command")
         raise
@@ -103,7 +116,7 @@ def get(home: Home, rpc_url: str | None, reference: str, file: Path, *, as_json:
         "file": str(file),
         "bytes": length,
         "resumed_bytes": kept,
-        "verified": "consistent",
+        "verified": verified.value,
         "seconds": round(seconds, 2),
         "mb_s": round((length - kept) / MEGABYTE / seconds, 1),
     }
@@ -113,7 +126,7 @@ def get(home: Home, rpc_url: str | None, reference: str, file: Path, *, as_json:
 
 def blob_status(home: Home, rpc_url: str | None, reference: str, *, as_json: bool) -> int:
     """Where a blob stands on chain. Raises: BlobUnknown."""
-    blob_id = FileReference.parse(reference).blob_id
+    blob_id = parse_reference(reference).blob_id
     network = network_of(home, rpc_url)
     view = read_view(ledger_of(network), blob_id)
     record = view.record
@@ -237,6 +250,17 @@ async def _fetch(network: Network, wanted: FileReference, file: Path) -> tuple[i
                 line.close()
             parts.finish()
     return length, kept
+
+
+async def _fetch_item(network: Network, wanted: ItemReference, file: Path) -> tuple[int, Verified]:
+    """One item of a shared matrix; its length and what it is verified to be."""
+    engine = await asyncio.to_thread(choose_engine)
+    async with open_part_reader(network, engine, threads=THREADS) as reader:
+        item = await reader.item(await reader.view(wanted.blob_id), wanted.number)
+    with PartFile(file) as whole:
+        whole.write(bytes(item.data))
+        whole.finish()
+    return len(item.data), item.verified
 
 
 def _shown_time(seconds: int) -> str:

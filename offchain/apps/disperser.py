@@ -20,6 +20,7 @@ from offchain.da.adapters.http_client import HttpNodeClient
 from offchain.da.adapters.request_signer import LocalRequestSigner
 from offchain.da.deliver import DeliverRows, DeliveryRules
 from offchain.da.disperse import DispersalRules, DisperseBlob, DisperserParts, Watcher
+from offchain.da.read_part import PartReader
 from offchain.da.retrieve import RetrievalRules, RetrieveBlob
 
 ROLE: Final = "disperser"
@@ -79,6 +80,18 @@ async def open_reader(
     async with HttpNodeClient() as client:
         rules = RetrievalRules(deadline_seconds=READ_SECONDS, threads=threads)
         yield RetrieveBlob(ledger_of(network), client, engine, rules=rules)
+
+
+@asynccontextmanager
+async def open_part_reader(
+    network: Network, engine: ErasureEngine, *, threads: int
+) -> AsyncIterator[PartReader]:
+    """Reads parts and items of blobs; needs no key."""
+    ledger = ledger_of(network)
+    rules = RetrievalRules(deadline_seconds=READ_SECONDS, threads=threads)
+    async with HttpNodeClient() as client:
+        whole = RetrieveBlob(ledger, client, engine, rules=rules)
+        yield PartReader(ledger, client, engine, whole)
 
 
 def ledger_of(network: Network) -> ChainLedger:

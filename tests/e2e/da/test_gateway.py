@@ -26,6 +26,7 @@ from offchain.apps.processes import Identity
 from offchain.apps.uploads import DONE, UploadBook
 from offchain.core.layout import MAX_PAYLOAD_BYTES
 from offchain.da.onchain import BlobPaid
+from offchain.sdk import Apogee
 from tests.support.apogee_command import ROOT, environment, run_apogee, start_apogee
 from tests.support.waiting import wait_until
 
@@ -163,6 +164,20 @@ def test_guide__for_http__runs_as_it_is_written(work: Path) -> None:
     photo = (work / "photo.bin").read_bytes()
     assert photo == (work / "copy.bin").read_bytes()
     assert photo[:1_024] == (work / "first.bin").read_bytes()
+
+
+def test_item__put_from_python__is_fetched_by_the_command(home: Home, tmp_path: Path) -> None:
+    with Apogee.at_home(home.root) as apogee:
+        reference = apogee.da.put_item(b"a small item", days=1)
+
+    got = run_apogee(
+        *("da", "get", str(reference), str(tmp_path / "item"), "--home", str(home.root), "--json")
+    ).json()
+    status = run_apogee("da", "status", str(reference), "--home", str(home.root), "--json").json()
+
+    assert (tmp_path / "item").read_bytes() == b"a small item"
+    assert (got["verified"], got["bytes"]) == ("inclusion", 12)
+    assert status["state"] == "CONFIRMED"
 
 
 def test_gateway__asked_by_a_stranger__spends_nothing(home: Home, network: Network) -> None:
