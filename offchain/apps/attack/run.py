@@ -18,6 +18,7 @@ from offchain.apps.attack.on_sockets import attack_sockets
 from offchain.apps.attack.report import COLUMNS, Outcome
 from offchain.apps.demo.report import Story
 from offchain.apps.demo.stage import build_network, staged
+from offchain.apps.demo.story import Acts
 from offchain.apps.exit_codes import ExitCode
 from offchain.apps.output import print_json, print_table, say
 from offchain.apps.settings import UpSettings
@@ -26,8 +27,34 @@ from offchain.core.errors import InvalidInput
 
 NODES: Final = 8  # four of them cheat at once
 SEED: Final = 20_262
+SIZE: Final = 200_000
+
+EQUIVOCATION: Final = "one signer, two statements"
 
 Attack = Callable[[Arena], list[Outcome]]
+
+
+def attack_by_equivocation(arena: Arena) -> list[Outcome]:
+    """A signer attests two things of one blob; whoever holds both has it slashed, as in the demo."""
+    _, done = arena.publish(SIZE)
+    acts = Acts(arena.system, arena.network, arena.engine, Story())
+    money, verdict = acts.convict(done.blob_id)
+    return [
+        Outcome(
+            EQUIVOCATION,
+            "convicted by both signatures, and out for good",
+            payer="the signer",
+            paid_wei=money.taken,
+            received_wei={
+                "the reporter": money.to_reporter,
+                "the insurance": money.to_insurance,
+                "the Treasury": money.to_treasury,
+            },
+            transaction=verdict.reported.transaction,
+        )
+    ]
+
+
 ATTACKS: Final[tuple[tuple[str, Attack], ...]] = (
     ("keys and possession", attack_registration),
     ("certificates", attack_certificates),
@@ -35,6 +62,7 @@ ATTACKS: Final[tuple[tuple[str, Attack], ...]] = (
     ("a challenger that lies", attack_by_challenger),
     ("a disperser with two faces", attack_two_faced),
     ("signers that cheat", attack_by_signers),
+    ("a signer with two tongues", attack_by_equivocation),
     ("a disperser without a code", attack_non_codeword),
 )
 
