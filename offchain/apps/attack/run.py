@@ -35,7 +35,7 @@ Attack = Callable[[Arena], list[Outcome]]
 
 
 def attack_by_equivocation(arena: Arena) -> list[Outcome]:
-    """A signer attests two things of one blob; whoever holds both has it slashed, as in the demo."""
+    """A signer attests two things of one blob; whoever holds both has it slashed."""
     _, done = arena.publish(SIZE)
     acts = Acts(arena.system, arena.network, arena.engine, Story())
     money, verdict = acts.convict(done.blob_id)
