@@ -1,7 +1,8 @@
 """A light client's look at a blob: whole rows at random places, and how sure they make it.
 
   1 record and duties from one block, header verified against them
-  2 rows in an order nobody but the sampler knows, each from its owner, verified against the header
+  2 rows in an order nobody but the sampler knows, each from its owner, or from whoever holds it in
+    the owner's place, verified against the header
   3 when some do not come, more rows, until the doubt is as small as was asked or rows run out
 
 Rows are drawn uniformly and without repetition. A row counts when it verifies; whether its owner
@@ -12,7 +13,7 @@ Source: docs/protocol/da.md#sampling, INV-DA-18.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from random import Random
@@ -22,7 +23,8 @@ from offchain.core.layout import N
 from offchain.da.accept import read_view
 from offchain.da.blame import BlameBook
 from offchain.da.confidence import allowed_at, doubt, rows_to_ask
-from offchain.da.duties import BlobView, Duties
+from offchain.da.copies import offers_of
+from offchain.da.duties import BlobView, Duties, Duty
 from offchain.da.fetch import FetchRows, RowHunt
 from offchain.da.plan import Batch, FetchRules
 from offchain.da.ports import BlobLedger, NodeClient
@@ -53,17 +55,12 @@ class Sampled:
     is_reached: bool
     rows: tuple[int, ...] = field(repr=False)
     good: frozenset[int] = field(repr=False)
+    operators: frozenset[int]  # whose answers these were
     blame: BlameBook
 
     @property
     def doubt(self) -> Fraction:
         return doubt(len(self.good), len(self.rows))
-
-    @property
-    def operators(self) -> frozenset[int]:
-        """Those whose rows came."""
-        assert self.view.duties is not None
-        return frozenset(d.operator for d in self.view.duties.members if self.good & set(d.rows))
 
 
 class SampleBlob:
@@ -80,6 +77,7 @@ class SampleBlob:
         rules: SampleRules,
     ) -> None:
         self._ledger = ledger
+        self._client = client
         self._fetch = FetchRows(client, engine, rules.fetch)
         self._reader = reader
         self._randomness = randomness
@@ -99,6 +97,7 @@ class SampleBlob:
         hunt = RowHunt(blob_id, checked, duties, book)
         order = self._randomness.sample(range(N), N)
         asked = look = 0
+        reached: set[int] = set()
         is_reached = False
         try:
             async with asyncio.timeout(self._rules.deadline_seconds):
@@ -108,33 +107,44 @@ class SampleBlob:
                         break
                     is_reached = wanted <= asked
                     chosen, asked = order[asked:wanted], max(asked, wanted)
-                    await self._ask_all(hunt, duties, chosen)
+                    reached |= await self._ask_all(hunt, duties, chosen)
                     look += 1
         except TimeoutError:
             log.info("sampling_ended", extra={"blob_id": blob_id.hex(), "asked": asked})
         rows = tuple(order[:asked])
-        return Sampled(view, is_reached, rows, frozenset(hunt.rows).intersection(rows), book)
+        good = frozenset(hunt.rows).intersection(rows)
+        return Sampled(view, is_reached, rows, good, frozenset(reached), book)
 
-    async def _ask_all(self, hunt: RowHunt, duties: Duties, rows: Sequence[int]) -> None:
-        owners = duties.owners()
+    async def _ask_all(self, hunt: RowHunt, duties: Duties, rows: Sequence[int]) -> set[int]:
+        """Ask the owners, and for what does not come whoever holds it in their place; who gave."""
+        reached = await self._ask(hunt, duties.owners(), rows)
+        missing = [row for row in rows if row not in hunt.rows]
+        if missing:
+            heirs = await offers_of(self._client, hunt.blob_id, duties, missing)
+            reached |= await self._ask(hunt, heirs.owners(), missing)
+        return reached
+
+    async def _ask(
+        self, hunt: RowHunt, holders: Mapping[int, Duty], rows: Sequence[int]
+    ) -> set[int]:
         room = asyncio.Semaphore(self._rules.at_once)
+        reached: set[int] = set()
 
         async def ask(row: int) -> None:
+            batch = Batch(holders[row], (row,))
             async with room:
                 for _ in range(self._rules.tries):
-                    batch = Batch(owners[row], (row,))
-                    if not await self._fetch.ask(hunt, batch) or _is_lost(hunt, batch):
+                    if not await self._fetch.ask(hunt, batch):
+                        reached.add(batch.duty.operator)
                         return
+                    if batch.duty.operator in hunt.book.liars:
+                        return  # asking a liar again is in vain
 
         try:
             async with asyncio.TaskGroup() as group:
                 for row in rows:
-                    if row in owners:
+                    if row in holders:
                         group.create_task(ask(row))
         except ExceptionGroup as several:
             raise several.exceptions[0] from several
-
-
-def _is_lost(hunt: RowHunt, batch: Batch) -> bool:
-    """Whether asking this owner again is in vain: it lied."""
-    return batch.duty.operator in hunt.book.liars
+        return reached

@@ -10,10 +10,11 @@ from offchain.core.layout import K, N
 from offchain.da.adapters.lying_server import Lie, LyingServer
 from offchain.da.adapters.memory_node import MemoryNode, MemoryNodeClient
 from offchain.da.confidence import doubt
+from offchain.da.encode import encode
 from offchain.da.errors import Bottom, InsufficientRows
 from offchain.da.fraud import BottomProven
 from offchain.da.plan import FetchRules
-from offchain.da.ports import NodeClient
+from offchain.da.ports import NodeClient, Share
 from offchain.da.sample import SampleBlob, Sampled, SampleRules
 from tests.integration.da.test_bottom import (
     bad_blob,
@@ -130,3 +131,31 @@ def test_sample__void_blob__bottom_without_asking_anybody() -> None:
 
     with pytest.raises(Bottom):
         asyncio.run(sampler(site, MemoryNodeClient({})).sample(blob_id, WANTED))
+
+
+def test_sample__owner_is_gone_and_its_heirs_hold_its_rows__rows_count() -> None:
+    async def story() -> Sampled:
+        site = a_site(3)
+        client = memory_network(site)
+        payload = some_bytes(9_000)
+        done = await site.disperse_with(client).disperse(payload, days=1, salt=SALT)
+        blob = encode(payload, the_engine())
+        view = site.chain.view(done.blob_id, at=site.chain.head().block)
+        assert view.duties is not None
+        lost = next(duty for duty in view.duties.members if duty.operator == 2)
+        share = Share(
+            done.blob_id,
+            b"\x77" * 32,
+            view.record.deadline,
+            blob.shape.columns,
+            lost.rows,
+            blob.header.to_bytes(),
+            blob.rows_frame(done.blob_id, lost.rows),
+        )
+        await site.parts[1].store.put(share)
+        del client.nodes[lost.endpoint]
+        return await sampler(site, client).sample(done.blob_id, WANTED)
+
+    seen = asyncio.run(story())
+    assert seen.is_reached
+    assert len(seen.good) == len(seen.rows) == 14
