@@ -1,7 +1,7 @@
 """One word, five places: every contract has its partners, every invariant its test.
 
-- deployable, interface, ABI, `<Contract>Client` in offchain/<domain>/onchain*.py, tests folder and a
-  mention in docs/protocol/<domain>.md go together; no client without a contract
+- deployable, interface, ABI, `<Contract>Client` in offchain/<domain>/onchain*.py, tests folder and
+  a mention in docs/protocol/<domain>.md go together; no client without a contract
 - every `**INV-DA-n**` in docs/protocol has a test whose name holds `inv_da_n`; `[next]` behind
   the number marks an invariant whose mechanism is not part of this version
 - every path that docs/architecture.md and README.md name exists

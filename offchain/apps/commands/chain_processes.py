@@ -32,7 +32,7 @@ def devnet(
     return run_devnet(home=home, backend=backend, devnet_port=port, tools=tools)
 
 
-def da_node(
+def da_node(  # noqa: PLR0913, PLR0917  # one parameter a flag
     home: HomeFolder = None,
     index: Annotated[int | None, typer.Option(help="Which operator of this home.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port on 127.0.0.1.")] = None,

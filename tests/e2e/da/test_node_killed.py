@@ -71,7 +71,9 @@ async def until_ready(port: int, child: subprocess.Popen[bytes]) -> None:
 
 async def deliver(client: HttpNodeClient, site: Site, upload: Upload) -> bytes:
     request = a_request(site, upload.blob_id, upload.body)
-    return await client.send_rows(upload.duty.endpoint, upload.blob_id, request, Body.of(upload.body))
+    return await client.send_rows(
+        upload.duty.endpoint, upload.blob_id, request, Body.of(upload.body)
+    )
 
 
 async def assert_whole_or_absent(client: HttpNodeClient, upload: Upload) -> bool:
