@@ -74,8 +74,15 @@ class Running:
         )
 
     def close(self) -> None:
-        self.loop.run_until_complete(self.stack.aclose())
+        self.loop.run_until_complete(self._close())
         self.loop.close()
+
+    async def _close(self) -> None:
+        await self.stack.aclose()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:  # a batch of items that was still filling
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 @pytest.fixture(scope="module")
