@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from offchain.gateway.face import GatewayFace
+from offchain.gateway.model import Quote
 from tests.support.da_network import a_site, memory_network
-from tests.support.gateway import BEARER, a_face, below_site, running
+from tests.support.gateway import BEARER, KEY, a_face, below_site, running
 
 
 def a_quiet_face(folder: Path) -> GatewayFace:
@@ -135,3 +136,43 @@ def test_process__its_own_routes__answer(tmp_path: Path) -> None:
     assert ask(tmp_path, "GET", "/readyz").text == "ready"
     assert "apogee_gateway_uploads_under_way 0" in ask(tmp_path, "GET", "/metrics").text
     assert ask(tmp_path, "GET", "/openapi.json").json()["openapi"].startswith("3.1")
+
+
+def test_key__in_a_url__opens_nothing_and_in_a_header_is_in_no_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="offchain")
+    in_url = ask(
+        *(tmp_path, "POST", f"/v1/da/blobs?key={KEY}&access_token={KEY}"),
+        headers={"Idempotency-Key": "k"},
+        content=b"x",
+    )
+    refused = ask(
+        *(tmp_path, "POST", "/v1/da/blobs?days=0"),
+        headers={**BEARER, "Idempotency-Key": "secret-name"},
+        content=b"plain text",
+    )
+
+    assert (in_url.status_code, refused.status_code) == (401, 400)
+    assert "request_refused" in caplog.text
+    fields = str([vars(record) for record in caplog.records if record.name.startswith("offchain")])
+    for word in (KEY, "plain text", "secret-name"):
+        assert word not in fields
+        assert word not in in_url.text + refused.text
+
+
+def test_fault__inside__is_a_problem_that_tells_nothing_of_the_inside(tmp_path: Path) -> None:
+    def broken(length: int, days: int) -> Quote:
+        raise KeyError("/home/somebody/secret")
+
+    async def story() -> httpx.Response:
+        face = a_quiet_face(tmp_path)
+        face.quote = broken
+        async with running(face) as client:
+            return await client.get("/v1/da/quote?len=1")
+
+    answer = asyncio.run(story())
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "gateway.fault")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "somebody" not in answer.text
