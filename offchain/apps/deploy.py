@@ -13,7 +13,7 @@ from offchain.apps.settings import environment_for_children
 from offchain.core.errors import Unavailable
 from offchain.jobs.lifeline import lifeline_to
 
-DEPLOY_SECONDS: Final = 300.0
+DEPLOY_SECONDS: Final = 900.0
 TAIL_CHARACTERS: Final = 2_000
 
 
@@ -55,6 +55,9 @@ def deploy_contracts(
     with running:
         try:
             out, err = running.communicate(timeout=DEPLOY_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            running.kill()
+            raise DeployFailed(reason="too slow", seconds=DEPLOY_SECONDS) from error
         except BaseException:
             running.kill()
             raise

@@ -30,7 +30,7 @@ from offchain.apps.supervisor import (
 from offchain.apps.system import System
 
 PARTS: Final = ("devnet", "contracts", "da-node", "worker", "gateway")
-DETACH_SECONDS: Final = 900.0  # the child fails by itself long before, on any machine
+DETACH_SECONDS: Final = 1_200.0  # the child fails by itself long before, on any machine
 
 
 def run_up(settings: UpSettings, *, only: str | None, as_json: bool) -> int:
