@@ -17,7 +17,7 @@ from tests.support.da_network import Site, a_node, a_site, http_network, some_by
 
 SALT = bytes(32)
 PATIENT = RetrievalRules(
-    deadline_seconds=20, fetch=FetchRules(request_seconds=1.0, hedge_seconds=0.1)
+    deadline_seconds=120, fetch=FetchRules(request_seconds=60.0, hedge_seconds=0.1)
 )
 
 
@@ -123,7 +123,8 @@ def test_inv_da_17__endpoint_that_no_resolver_stands__exact_bytes_from_the_other
 
 def test_retrieve__too_few_rows_left__insufficient_with_the_owners() -> None:
     async def story() -> None:
-        async with http_network(a_site(4), with_liars(Lie.GARBAGE, {1, 2, 3})) as network:
+        build, limits = with_liars(Lie.GARBAGE, {1, 2, 3}), HttpLimits(read_seconds=60.0)
+        async with http_network(a_site(4), build, limits=limits) as network:
             site = network.site
             done = await site.disperse_with(network.client).disperse(b"short", days=1, salt=SALT)
             with pytest.raises(InsufficientRows) as refused:
