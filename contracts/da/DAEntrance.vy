@@ -94,10 +94,7 @@ def __init__(
     STAKE = stake
     TREASURY = treasury
     WINDOWS = windows
-    epoch_seconds: uint256 = staticcall IStakeView(stake).epoch_length()
-    unbonding: uint256 = staticcall IStakeView(stake).unbonding_seconds(C.DA)
-    evidence: uint256 = staticcall IStakeManager(stake).evidence_seconds(C.DA)
-    blob_terms._set(terms, windows, epoch_seconds, unbonding, evidence)
+    blob_terms._set(terms, windows, self._stake_times(stake))
 
 
 # --- PAYER
@@ -309,10 +306,7 @@ def set_terms(terms: IDAEntrance.Terms):
     """
     governed._check_governance()
 
-    epoch_seconds: uint256 = staticcall IStakeView(STAKE).epoch_length()
-    unbonding: uint256 = staticcall IStakeView(STAKE).unbonding_seconds(C.DA)
-    evidence: uint256 = staticcall IStakeManager(STAKE).evidence_seconds(C.DA)
-    blob_terms._set(terms, WINDOWS, epoch_seconds, unbonding, evidence)
+    blob_terms._set(terms, WINDOWS, self._stake_times(STAKE))
 
 
 @external
@@ -395,6 +389,17 @@ def windows() -> IDAEntrance.Windows:
 
 
 # --- INTERNAL
+
+
+@internal
+@view
+def _stake_times(stake: address) -> blob_terms.StakeTimes:
+    return blob_terms.StakeTimes(
+        epoch=staticcall IStakeView(stake).epoch_length(),
+        cutoff=staticcall IStakeView(stake).epoch_start(1) - staticcall IStakeView(stake).epoch_cutoff(1),
+        unbonding=staticcall IStakeView(stake).unbonding_seconds(C.DA),
+        evidence=staticcall IStakeManager(stake).evidence_seconds(C.DA),
+    )
 
 
 @internal

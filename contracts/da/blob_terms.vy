@@ -14,6 +14,14 @@ STEP_BYTES: constant(uint256) = 253_952  # payload in 8 columns; also the least 
 COLUMN_STEP: constant(uint256) = 8
 MAX_COLUMNS: constant(uint256) = 1_024
 
+
+struct StakeTimes:
+    epoch: uint256  # seconds, all of them
+    cutoff: uint256  # before an epoch's start
+    unbonding: uint256  # of DA
+    evidence: uint256  # of DA
+
+
 terms: public(IDAEntrance.Terms)
 number: uint256  # of the terms in force; the first are number 1
 prices: HashMap[uint256, uint256]  # number -> price, so that a fee can be told later
@@ -32,11 +40,9 @@ def quote(length: uint256, retention_days: uint256) -> uint256:
 def _set(
     terms: IDAEntrance.Terms,
     windows: IDAEntrance.Windows,
-    epoch_seconds: uint256,
-    unbonding: uint256,
-    evidence: uint256,
+    stake: StakeTimes,
 ):
-    self._check(terms, windows, epoch_seconds, unbonding, evidence)
+    self._check(terms, windows, stake)
     self.terms = terms
     self.number += 1
     self.prices[self.number] = terms.price
@@ -53,13 +59,11 @@ def _set(
 def _check(
     terms: IDAEntrance.Terms,
     windows: IDAEntrance.Windows,
-    epoch_seconds: uint256,
-    unbonding: uint256,
-    evidence: uint256,
+    stake: StakeTimes,
 ):
     """
-    @dev A table serves up to two epochs, so a signer may leave that long before the last blob it answers for is paid.
-         What cannot be shown to the court any more is not answered for, whatever stake is left.
+    @dev A table is fixed at the cut-off and serves up to two epochs, so a signer may leave that long before the last blob
+         it answers for is paid. What cannot be shown to the court any more is not answered for, whatever stake is left.
     """
     assert terms.price > 0 and terms.price < 2**128, "blob_terms: price out of range"
     assert terms.confirm_slices <= assignment.N, "blob_terms: confirm > N"
@@ -67,9 +71,9 @@ def _check(
     assert terms.confirm_slices >= K + terms.safety_slices, "blob_terms: confirm - safety < K"
     assert terms.max_retention_days > 0, "blob_terms: no retention"
     assert terms.max_retention_days < 2**16, "blob_terms: retention too long"
-    liable: uint256 = terms.max_retention_days * windows.day + 2 * epoch_seconds + 2 * windows.answer
-    assert liable + windows.veto <= unbonding, "blob_terms: unbonding too short"
-    assert liable <= evidence, "blob_terms: evidence window too short"
+    liable: uint256 = terms.max_retention_days * windows.day + 2 * stake.epoch + 2 * windows.answer
+    assert stake.cutoff + liable + windows.veto <= stake.unbonding, "blob_terms: unbonding too short"
+    assert liable <= stake.evidence, "blob_terms: evidence window too short"
 
 
 @internal

@@ -119,6 +119,16 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True)
+class StakeTimes:
+    """Seconds of the stake: an epoch, the cut-off before its start, unbonding, evidence (DA)."""
+
+    epoch: int
+    cutoff: int
+    unbonding: int
+    evidence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attestation:
     """What a signer signs; `commitment_hash` is the keccak-256 of the 48 bytes of C."""
 
@@ -239,11 +249,9 @@ def fee_wei(length: int, retention_days: int, terms: Terms) -> Wei:
     return Wei(max(length, STEP_PAYLOAD_BYTES) * terms.price * retention_days)
 
 
-def check_terms(
-    terms: Terms, windows: Windows, *, epoch_seconds: int, unbonding: int, evidence: int
-) -> None:
+def check_terms(terms: Terms, windows: Windows, stake: StakeTimes) -> None:
     """All rules together, as the setter holds them. Raises: TermsInvalid."""
-    liable = terms.max_retention_days * windows.day + 2 * epoch_seconds + 2 * windows.answer
+    liable = terms.max_retention_days * windows.day + 2 * stake.epoch + 2 * windows.answer
     rules = {
         "price out of range": 0 < terms.price < 1 << 128,
         "confirm > N": terms.confirm_slices <= N,
@@ -251,8 +259,8 @@ def check_terms(
         "confirm - safety < K": terms.confirm_slices >= K + terms.safety_slices,
         "no retention": terms.max_retention_days > 0,
         "retention too long": terms.max_retention_days < 1 << 16,
-        "unbonding too short": liable + windows.veto <= unbonding,
-        "evidence window too short": liable <= evidence,
+        "unbonding too short": stake.cutoff + liable + windows.veto <= stake.unbonding,
+        "evidence window too short": liable <= stake.evidence,
     }
     for rule, holds in rules.items():
         if not holds:

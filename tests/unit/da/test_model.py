@@ -18,6 +18,7 @@ from offchain.da.model import (
     Blob,
     Equivocation,
     FeeInvalid,
+    StakeTimes,
     Terms,
     TermsInvalid,
     Windows,
@@ -138,23 +139,13 @@ def test_fee__smallest_matrix_and_above__is_billed_by_the_byte() -> None:
 
 
 def test_check_terms__production_terms__hold_and_one_more_day_of_answer_does_not() -> None:
-    kept = {"unbonding": 28 * 86_400, "evidence": 24 * 86_400}
-    check_terms(TERMS, WINDOWS, epoch_seconds=14_400, **kept)
+    times = StakeTimes(14_400, 900, unbonding=28 * 86_400, evidence=24 * 86_400)
+    check_terms(TERMS, WINDOWS, times)
 
     with pytest.raises(TermsInvalid, match="unbonding too short"):
-        check_terms(
-            replace(TERMS, max_retention_days=26),
-            WINDOWS,
-            epoch_seconds=14_400,
-            **kept,
-        )
+        check_terms(replace(TERMS, max_retention_days=26), WINDOWS, times)
     with pytest.raises(TermsInvalid, match="evidence window too short"):
-        check_terms(
-            replace(TERMS, max_retention_days=25),
-            WINDOWS,
-            epoch_seconds=14_400,
-            **kept,
-        )
+        check_terms(replace(TERMS, max_retention_days=25), WINDOWS, times)
 
 
 def test_encode_absent__two_signers__is_204_bytes_in_the_contracts_order() -> None:

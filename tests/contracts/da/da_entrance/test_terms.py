@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offchain.core.layout import N
-from offchain.da.model import Terms, TermsInvalid, check_terms
+from offchain.da.model import StakeTimes, Terms, TermsInvalid, check_terms
 from tests.contracts.da.conftest import Refused
 from tests.support.da import (
     TERMS,
@@ -26,10 +26,11 @@ from tests.support.da import (
     terms_tuple,
     windows_tuple,
 )
-from tests.support.staking import COIN, DAY, EPOCH
+from tests.support.staking import COIN, CUTOFF, DAY, EPOCH
 from tests.support.staking import TERMS as STAKE_TERMS
 
 UNBONDING, EVIDENCE = STAKE_TERMS[0], STAKE_TERMS[2]
+STAKE_TIMES = StakeTimes(EPOCH, CUTOFF, UNBONDING, EVIDENCE)
 
 
 def test_set_terms__governance__counts_for_later_blobs_only(site: DaSite) -> None:
@@ -116,6 +117,24 @@ def test_inv_da_8__unsafe_terms__are_refused(
         deploy_entrance(site.staking, site.signers, site.treasury, terms=unsafe)
 
 
+def test_inv_da_8__leaving_right_after_the_cut_off__is_counted_to_the_second(
+    undrawn_site: DaSite,
+) -> None:
+    """Who leaves then is in the table of two epochs more, and still has stake for its last blob."""
+    site = undrawn_site
+    liable = TERMS.max_retention_days * DAY + 2 * EPOCH + 2 * WINDOWS.answer
+    most = UNBONDING - CUTOFF - liable
+    check_terms(TERMS, replace(WINDOWS, veto=most), STAKE_TIMES)
+
+    deploy_entrance(site.staking, site.signers, site.treasury, windows=replace(WINDOWS, veto=most))
+
+    longer = replace(WINDOWS, veto=most + 1)
+    with pytest.raises(TermsInvalid, match="unbonding too short"):
+        check_terms(TERMS, longer, STAKE_TIMES)
+    with boa.reverts("blob_terms: unbonding too short"):
+        deploy_entrance(site.staking, site.signers, site.treasury, windows=longer)
+
+
 NEAR = st.sampled_from([0, 1, 1_023, 1_024, 1_025, 2_047, 2_048, 2_049, 3_071, 3_072, 3_073])
 ANY_TERMS = st.builds(
     Terms,
@@ -135,9 +154,7 @@ def test_inv_da_8__any_sequence_of_setters__leaves_safe_terms_as_the_model_judge
         in_force = TERMS
         for terms in sequence:
             try:
-                check_terms(
-                    terms, WINDOWS, epoch_seconds=EPOCH, unbonding=UNBONDING, evidence=EVIDENCE
-                )
+                check_terms(terms, WINDOWS, STAKE_TIMES)
             except TermsInvalid as fault:
                 with boa.reverts(f"blob_terms: {fault.fields['rule']}"):
                     site.entrance.set_terms(terms_tuple(terms), sender=site.governance)
@@ -149,7 +166,7 @@ def test_inv_da_8__any_sequence_of_setters__leaves_safe_terms_as_the_model_judge
         assert in_force.confirm_slices - in_force.safety_slices >= 1_024
         assert 2 * N <= 3 * in_force.confirm_slices <= 3 * N
         liable = in_force.max_retention_days * DAY + 2 * EPOCH + 2 * WINDOWS.answer
-        assert liable + WINDOWS.veto <= UNBONDING
+        assert CUTOFF + liable + WINDOWS.veto <= UNBONDING
         assert liable <= EVIDENCE
 
 

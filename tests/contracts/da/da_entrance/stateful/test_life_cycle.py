@@ -12,7 +12,7 @@ from offchain.core.errors import ApogeeError
 from offchain.core.hashing import keccak
 from offchain.core.layout import STEP_PAYLOAD_BYTES
 from offchain.da.fee_ledger import FeeLedger
-from offchain.da.model import Blob, BlobState, Terms, TermsInvalid, check_terms
+from offchain.da.model import Blob, BlobState, StakeTimes, Terms, TermsInvalid, check_terms
 from offchain.da.reverts import ENTRANCE
 from tests.support.da import (
     COMMITMENT,
@@ -28,12 +28,13 @@ from tests.support.da import (
     raw,
     terms_tuple,
 )
-from tests.support.staking import EPOCH
+from tests.support.staking import CUTOFF, EPOCH
 from tests.support.staking import TERMS as STAKE_TERMS
 
 LENGTHS = st.sampled_from([1, STEP_PAYLOAD_BYTES, STEP_PAYLOAD_BYTES + 1, 1_000_003])
 EXTRA = st.sampled_from([-1, 0, 0, 0, 1, 10**15])
 WAITS = st.sampled_from([1, WINDOWS.confirm, WINDOWS.confirm + 1, EPOCH, 20 * WINDOWS.day])
+STAKE_TIMES = StakeTimes(EPOCH, CUTOFF, unbonding=STAKE_TERMS[0], evidence=STAKE_TERMS[2])
 STORED: list[DaSite] = []
 
 
@@ -219,13 +220,7 @@ class LifeOfBlobs(RuleBasedStateMachine):
     def set_terms(self, price: int, confirm_slices: int, days: int) -> None:
         terms = Terms(price, confirm_slices, 1_024, days)
         try:
-            check_terms(
-                terms,
-                WINDOWS,
-                epoch_seconds=EPOCH,
-                unbonding=STAKE_TERMS[0],
-                evidence=STAKE_TERMS[2],
-            )
+            check_terms(terms, WINDOWS, STAKE_TIMES)
         except TermsInvalid as fault:
             with boa.reverts(f"blob_terms: {fault.fields['rule']}"):
                 self.site.entrance.set_terms(terms_tuple(terms), sender=self.site.governance)
