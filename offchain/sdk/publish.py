@@ -119,6 +119,8 @@ class GatewayDisperser:
                 return view
             case BlobState.VOID:
                 raise Bottom(blob_id=view.record.blob_id.hex())
+            case BlobState.REFUNDED:  # too few signed in time, and the fee is back already
+                raise NotEnoughSignatures(blob_id=view.record.blob_id.hex(), state="REFUNDED")
             case _:
                 raise BlobNotPaid(state=view.record.state.name)
 
