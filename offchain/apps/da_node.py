@@ -105,7 +105,7 @@ class _Node:
         accept = AcceptRows(parts, NodeLimits(confirmations=1))
         await accept.restore()
         rows: RowServer = ServeRows(parts.store, ServeLimits())
-        chores = [collecting(accept, parts)]
+        chores = [await asyncio.to_thread(collecting, self._network, accept, parts)]
         if self._misconduct is None:
             chores += await asyncio.to_thread(
                 chores_of, self._network, self._operator, parts, client=client, shelf=shelf

@@ -76,8 +76,6 @@ def chores_of(
 ) -> list[Chore]:
     """Everything an honest node does by itself, beside collecting."""
     account = operator.account
-    at = network.node.block().hash
-    answer_seconds = network.entrance.windows(at=at).answer
     opening = partial(
         open_sender, network, operator.home, operator.role, account, lock_seconds=LOCK_SECONDS
     )
@@ -110,7 +108,7 @@ def chores_of(
             parts.engine,
             random.SystemRandom(),
         ),
-        RepairRules(answer_seconds=answer_seconds),
+        RepairRules(answer_seconds=_answer_seconds(network)),
         on_bottom=partial(_keep_proof, shelf),
     )
     return [
@@ -121,9 +119,10 @@ def chores_of(
     ]
 
 
-def collecting(accept: AcceptRows, parts: NodeParts) -> Chore:
+def collecting(network: Network, accept: AcceptRows, parts: NodeParts) -> Chore:
     """Removing what is over, which also a node that cheats in a drill does."""
-    collector = CollectGarbage(accept, parts, CollectRules())
+    rules = CollectRules(answer_seconds=_answer_seconds(network))
+    collector = CollectGarbage(accept, parts, rules)
     return Chore("collect", COLLECT_SECONDS, _counted(collector.collect))
 
 
@@ -137,8 +136,15 @@ async def repeat(chore: Chore) -> None:
             extra = {"chore": chore.name, "code": error.code, "error": str(error)}
             log.warning("chore_failed", extra=extra)
             continue
+        except Exception:  # a bug in one pass must not end what keeps the operator's stake
+            log.exception("chore_crashed", extra={"chore": chore.name})
+            continue
         if done:
             log.info("chore_done", extra={"chore": chore.name, "count": done})
+
+
+def _answer_seconds(network: Network) -> int:
+    return network.entrance.windows(at=network.node.block().hash).answer
 
 
 def _counted(work: Callable[[], Awaitable[Sequence[object]]]) -> Callable[[], Awaitable[int]]:

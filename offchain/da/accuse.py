@@ -17,6 +17,7 @@ from typing import Final
 
 from offchain.core.bls import PublicKey, Signature, verify
 from offchain.core.hashing import keccak
+from offchain.da.announce import announce
 from offchain.da.model import (
     Attestation,
     Blob,
@@ -161,14 +162,9 @@ class Accuse:
     async def accuse(self, case: Contradiction) -> Verdict:
         """Commit, wait for a later block, report. Raises: Rejected when the court refuses."""
         accusation = await asyncio.to_thread(accusation_of, case, self._reporter)
-        committed = None
-        block = await asyncio.to_thread(self._court.committed_block, accusation.commitment)
-        if block is None:
-            committed = await asyncio.to_thread(self._court.commit, accusation.commitment)
-            block = await asyncio.to_thread(self._court.committed_block, accusation.commitment)
-        while block is None or (await asyncio.to_thread(self._ledger.head)).block <= block:
-            await asyncio.sleep(self._poll_seconds)
-            block = await asyncio.to_thread(self._court.committed_block, accusation.commitment)
+        committed = await announce(
+            self._ledger, self._court, accusation.commitment, poll_seconds=self._poll_seconds
+        )
         offence_id, reported = await asyncio.to_thread(
             self._court.report, DA_EQUIVOCATION, accusation.evidence, accusation.salt
         )

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from offchain.core.errors import NotFound, Rejected
 from offchain.core.hashing import Digest, keccak
 from offchain.core.merkle import row_root
+from offchain.da.announce import announce
 from offchain.da.dispute_ports import FraudDesk
 from offchain.da.fraud import BadLeaf, BottomProven, FraudProof
 from offchain.da.model import words
@@ -76,14 +77,9 @@ class Prosecute:
         if not await asyncio.to_thread(self._desk.is_worthwhile, blob_id, row):
             return Prosecution(evidence, None, None)
         salt, commitment = await asyncio.to_thread(self.announcement, evidence)
-        committed = None
-        block = await asyncio.to_thread(self._desk.committed_block, commitment)
-        if block is None:
-            committed = await asyncio.to_thread(self._desk.commit, commitment)
-            block = await asyncio.to_thread(self._desk.committed_block, commitment)
-        while block is None or (await asyncio.to_thread(self._ledger.head)).block <= block:
-            await asyncio.sleep(self._poll_seconds)
-            block = await asyncio.to_thread(self._desk.committed_block, commitment)
+        committed = await announce(
+            self._ledger, self._desk, commitment, poll_seconds=self._poll_seconds
+        )
         try:
             proven = await asyncio.to_thread(self._desk.prove, blob_id, proof, salt)
         except NothingToConvict:  # somebody else was first; the outcome is the same

@@ -7,15 +7,14 @@ can never change while the blob stays in the chain, so they are read once.
 from typing import Final
 
 from offchain.chain.ports import ChainReader
-from offchain.core.units import BlockNumber
 from offchain.da.adapters.chain_ledger import Kept
+from offchain.da.adapters.event_ranges import events_between
 from offchain.da.model import Blob, BlobState, Record
 from offchain.da.onchain import BlobConfirmed, DAEntranceClient
 from offchain.da.onchain_challenges import NOBODY_SIGNED, SignedBy
 from offchain.da.refusals import BlobUnknown
 
 KEPT: Final = 4_096
-RANGE_BLOCKS: Final = 2_000
 CONFIRM_BLOCKS: Final = 8_191  # the contract reads no block hash from further back
 
 
@@ -52,13 +51,7 @@ class ChainBlobs:
 
     def _read_signed(self, blob_id: bytes, paid_block: int) -> SignedBy:
         last = min(self._reader.block().number, paid_block + CONFIRM_BLOCKS)
-        for first in range(paid_block, last + 1, RANGE_BLOCKS):
-            wanted = self._entrance.event_filter(
-                BlobConfirmed,
-                first_block=BlockNumber(first),
-                last_block=BlockNumber(min(last, first + RANGE_BLOCKS - 1)),
-                indexed={"blob_id": blob_id},
-            )
-            for found in self._entrance.events_in(BlobConfirmed, self._reader.logs(wanted)):
-                return SignedBy(found.seed, tuple(found.absent))
+        blocks, indexed = (paid_block, last), {"blob_id": blob_id}
+        for found in events_between(self._reader, self._entrance, BlobConfirmed, blocks, indexed):
+            return SignedBy(found.seed, tuple(found.absent))
         raise BlobUnknown(blob_id=blob_id.hex(), reason="no certificate in the chain")

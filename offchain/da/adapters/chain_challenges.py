@@ -18,6 +18,7 @@ from offchain.core.units import BlockNumber, Seconds
 from offchain.core.wire import Row
 from offchain.da.adapters.chain_blobs import ChainBlobs
 from offchain.da.adapters.chain_till import settlement_of
+from offchain.da.adapters.event_ranges import RANGE_BLOCKS, events_between
 from offchain.da.adapters.leased_sender import Sends
 from offchain.da.challenge_book import Asked
 from offchain.da.dispute_ports import Fate, OpenChallenge, Posted
@@ -33,7 +34,6 @@ from offchain.da.onchain_challenges import (
 )
 from offchain.da.ports import Settlement
 
-RANGE_BLOCKS: Final = 1_000
 NOBODY: Final = bytes(20)
 T = TypeVar("T")
 
@@ -143,15 +143,8 @@ class ChainChallenges:
 
     def _since(self, block: int, kind: type[T], indexed: Mapping[str, object]) -> Iterator[T]:
         """Events of one kind from a block on, oldest first."""
-        head = self._reader.block().number
-        for first in range(block, head + 1, RANGE_BLOCKS):
-            wanted = self._challenges.event_filter(
-                kind,
-                first_block=BlockNumber(first),
-                last_block=BlockNumber(min(head, first + RANGE_BLOCKS - 1)),
-                indexed=indexed,
-            )
-            yield from self._challenges.events_in(kind, self._reader.logs(wanted))
+        blocks = (block, self._reader.block().number)
+        return events_between(self._reader, self._challenges, kind, blocks, indexed)
 
     def _earned(self, receipt: Receipt) -> Settlement:
         [answered] = self._challenges.events_in(Answered, receipt.logs)
@@ -164,14 +157,10 @@ class ChainChallenges:
         last: int = head.number
         while last >= 0:
             first = max(0, last - RANGE_BLOCKS + 1)
-            wanted = self._challenges.event_filter(
-                Challenged,
-                first_block=BlockNumber(first),
-                last_block=BlockNumber(last),
-                indexed={"operator_id": operator},
-            )
-            events = self._challenges.events_in(Challenged, self._reader.logs(wanted))
-            yield from reversed(events)
+            indexed = {"operator_id": operator}
+            blocks = (first, last)
+            found = events_between(self._reader, self._challenges, Challenged, blocks, indexed)
+            yield from reversed(list(found))
             if self._reader.block(BlockNumber(first)).timestamp + window < head.timestamp:
                 return
             last = first - 1

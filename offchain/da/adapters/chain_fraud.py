@@ -1,13 +1,11 @@
 """DAFraudProofs as a place to prove a bad encoding; the sender is the reporter."""
 
-from typing import Final
-
 from offchain.chain.model import TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.core.hashing import keccak
-from offchain.core.units import BlockNumber
 from offchain.da.adapters.chain_blobs import ChainBlobs
 from offchain.da.adapters.chain_till import settlement_of
+from offchain.da.adapters.event_ranges import events_between
 from offchain.da.adapters.leased_sender import Sends
 from offchain.da.errors import ElementNotCanonical
 from offchain.da.fraud import BadLeaf, FraudProof
@@ -15,8 +13,6 @@ from offchain.da.model import BlobState
 from offchain.da.onchain import DAEntranceClient
 from offchain.da.onchain_challenges import BadEncodingProven, DAFraudProofsClient, ShownRow
 from offchain.da.ports import Settlement
-
-RANGE_BLOCKS: Final = 2_000
 
 
 class ChainFraud:
@@ -59,18 +55,13 @@ class ChainFraud:
         )
 
     def _is_row_proven(self, blob_id: bytes, row: int, *, since: int) -> bool:
-        head = self._reader.block().number
-        for first in range(since, head + 1, RANGE_BLOCKS):
-            wanted = self._proofs.event_filter(
-                BadEncodingProven,
-                first_block=BlockNumber(first),
-                last_block=BlockNumber(min(head, first + RANGE_BLOCKS - 1)),
-                indexed={"blob_id": blob_id},
+        blocks, indexed = (since, self._reader.block().number), {"blob_id": blob_id}
+        return any(
+            one.row == row
+            for one in events_between(
+                self._reader, self._proofs, BadEncodingProven, blocks, indexed
             )
-            found = self._proofs.events_in(BadEncodingProven, self._reader.logs(wanted))
-            if any(one.row == row for one in found):
-                return True
-        return False
+        )
 
     def _call(self, blob_id: bytes, proof: FraudProof, salt: bytes) -> TypedCall:
         blob, signed_by = self._blobs.blob(blob_id), self._blobs.signed_by(blob_id)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from offchain.core.wire import LeafFrame
 from offchain.da.adapters.chain_challenges import ChainChallenges
 from offchain.da.adapters.chain_fraud import ChainFraud
+from offchain.da.adapters.leased_sender import LeasedSender
 from offchain.da.answer import AnswerChallenges
 from offchain.da.blame import BlameBook
 from offchain.da.challenge import ChallengeRules, ChallengeSilence
@@ -368,6 +370,35 @@ def test_compel__bad_row_withheld_from_readers__published_on_chain_and_then_prov
 
         assert taken_from(chain, blob, NODES + 1) == STAKE_WEI
         assert taken_from(chain, blob, duty.operator) == STAKE_WEI // 10
+
+    asyncio.run(story())
+
+
+def test_leased_sender__several_answers_at_once__outbox_free_again_afterwards(
+    chain: DaChain,
+) -> None:
+    async def story() -> None:
+        blob = await kept_blob(chain, encode(some_bytes(9_000), the_engine()), salt=fresh_salt())
+        owner = blob.duty(5).operator
+        rows = [row for row in range(3_072) if blob.duty(row).operator == owner][:3]
+        board = desk_of(chain, other_than(owner))
+        for row in rows:
+            board.post(Asked(blob.blob_id, row, 0), deposit_wei=QUICK.deposit_wei, attempt=0)
+        chain.senders[owner - 1].close()
+        leased = LeasedSender(
+            chain.signers[owner - 1].address, partial(chain.open_sender, owner - 1)
+        )
+        desk = ChainChallenges(
+            chain.node,
+            DAEntranceClient(chain.deployments, chain.node),
+            DAChallengesClient(chain.deployments, chain.node),
+            leased,
+        )
+
+        answered = await AnswerChallenges(owner, blob.stores[owner], desk).answer()
+        chain.senders[owner - 1] = chain.open_sender(owner - 1)
+
+        assert len(answered) == len(rows)
 
     asyncio.run(story())
 
