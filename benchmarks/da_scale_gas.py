@@ -7,7 +7,7 @@ from benchmarks.da_gas import CertificateStage
 from benchmarks.rows import Row, at_most
 
 COMMAND = "apogee bench da --json"
-SIGNERS = (2, 8, 32, 128)
+SIGNERS = (2, 8, 32, 64)
 MOST_GROWTH = 1.05
 
 
