@@ -163,7 +163,7 @@ def test_key__in_a_url__opens_nothing_and_in_a_header_is_in_no_log(
 
 def test_fault__inside__is_a_problem_that_tells_nothing_of_the_inside(tmp_path: Path) -> None:
     def broken(length: int, days: int) -> Quote:
-        raise KeyError("/home/somebody/secret")
+        raise KeyError("somebody/secret")
 
     async def story() -> httpx.Response:
         face = a_quiet_face(tmp_path)
