@@ -19,8 +19,10 @@ from pathlib import Path
 
 from benchmarks.da_pipeline import _free_ports, _until_ready
 from benchmarks.da_simulation import simulation_rows
+from benchmarks.da_stages import payload_byte_seconds
 from benchmarks.da_throughput import MEGABYTE, _cpu_of
 from benchmarks.rows import Row, at_least, at_most
+from offchain.core.erasure.choose import choose_engine
 
 COMMAND = "apogee bench da --nodes {nodes}"
 SIZES = (2, 8, 16)
@@ -49,13 +51,14 @@ class Measured:
 
 def run() -> list[Row]:
     """The default sizes, and the simulation that they calibrate; about a minute."""
+    engine = choose_engine()
     measured = measure(SIZES)
     growth = measured[-1].mb_s / measured[0].mb_s
     name = f"da.scale.growth.{SIZES[0]}_to_{SIZES[-1]}"
     return [
         *scale_rows(measured),
         at_least(name, growth, "x", GROWTH_BAR, command=COMMAND.format(nodes=SIZES[-1])),
-        *simulation_rows(measured),
+        *simulation_rows(measured, payload_byte=payload_byte_seconds(engine, SIZES[-1])),
     ]
 
 
@@ -110,7 +113,6 @@ def _payloads(nodes: int) -> list[bytes]:
 
 def _paid(nodes: int, payloads: list[bytes]) -> list[dict[str, object]]:
     from benchmarks.da_scale_node import PaidFor
-    from offchain.core.erasure.choose import choose_engine
     from offchain.da.encode import encode
 
     engine = choose_engine()
@@ -132,7 +134,6 @@ async def _run(
 ) -> Measured:
     """Disperse everything through one pipeline over one network."""
     from benchmarks.da_scale_node import chains_of, the_disperser
-    from offchain.core.erasure.choose import choose_engine
     from offchain.da.adapters.disk import LocalDisk
     from offchain.da.adapters.disk_dispersals import DiskDispersals
     from offchain.da.adapters.http_client import HttpNodeClient

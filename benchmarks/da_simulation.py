@@ -5,7 +5,8 @@
   disperser   all signatures -> certificate; the place is free
 
 Costs are two straight lines fitted to what benchmarks/da_scale.py measured: CPU of the disperser
-against the number of nodes, CPU of a node against the bytes it takes. The runs shared two cores, so
+against the number of nodes, CPU of a node against the bytes it takes; what a byte more of payload
+costs the disperser is timed alone in the same run. The runs shared two cores, so
 the same runs are simulated on two cores first, and the difference to what was measured is printed.
 Same seed, same figures. Machines differ in speed as `JITTER` says; nobody fails here.
 """
@@ -57,8 +58,11 @@ class Run(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """CPU seconds: of a disperser a payload byte and a signer; of a node a blob and a body byte."""
+    """CPU seconds: of a disperser a blob, a payload byte and a signer; of a node a blob and a body
+    byte.
+    """
 
+    matrix: float
     payload_byte: float
     signer: float
     blob: float
@@ -79,19 +83,20 @@ class Network:
     jitter: float = 0.0
 
 
-def calibrate(runs: Sequence[Run]) -> Costs:
+def calibrate(runs: Sequence[Run], *, payload_byte: float) -> Costs:
     """Least squares over the measured runs."""
     [payload_bytes] = {run.payload_bytes for run in runs}
     base, signer = _line([(run.nodes, run.disperser_cpu / run.blobs) for run in runs])
     blob, byte = _line(
         [(_body(payload_bytes, run.nodes), run.node_cpu / run.blobs / run.nodes) for run in runs]
     )
-    return Costs(base / payload_bytes, signer, blob, byte)
+    fixed = max(base - payload_byte * payload_bytes, 0.0)
+    return Costs(fixed, payload_byte, signer, blob, byte)
 
 
-def simulation_rows(runs: Sequence[Run]) -> list[Row]:
+def simulation_rows(runs: Sequence[Run], *, payload_byte: float) -> list[Row]:
     """How far the simulation is off where it can be checked, then what it says where it cannot."""
-    costs = calibrate(runs)
+    costs = calibrate(runs, payload_byte=payload_byte)
     rows = []
     for run in runs:
         network = Network(
@@ -231,7 +236,8 @@ class _Simulation:
         while who.places and who.waiting:
             who.places -= 1
             who.waiting -= 1
-            work = self._costs.payload_byte * self._network.payload_bytes
+            work = self._costs.matrix
+            work += self._costs.payload_byte * self._network.payload_bytes
             work += self._costs.signer * self._network.nodes
             encoded = who.cores.finish(now, work)
             self._at(encoded + CHAIN_SECONDS, lambda then: self._send(then, who))

@@ -6,8 +6,10 @@ the cores is the bound that a real system is measured against. No `run`: others 
 
 import hashlib
 import os
+import random
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from benchmarks.da_encode import least_cpu_seconds
 from offchain.core.bls import SecretKey, aggregate_signatures, verify
 from offchain.core.erasure import ErasureEngine
-from offchain.core.layout import COSETS, K, N, Shape
+from offchain.core.layout import COSETS, MAX_PAYLOAD_BYTES, K, N, Shape
 from offchain.core.wire import HEADER_BYTES, Header, parse_rows
 from offchain.da.body import Body
 from offchain.da.check import check_header, check_rows
@@ -36,12 +38,32 @@ def stage_seconds(payload: bytes, engine: ErasureEngine, nodes: int) -> dict[str
     received = [b"".join(body.chunks()) for body in bodies]
     return {
         "encode": _least(lambda: encode(payload, engine, buffer=buffer)),
-        "frame": _least(lambda: [_sent(blob, rows, header) for rows in duties]),
+        "frame": _least(partial(_sent_to_all, blob, duties, header)),
         "receive": _least(lambda: [_received(raw) for raw in received]),
         "check": _least(lambda: [_checked(raw, len(payload), engine) for raw in received]),
         "store": _stored(received),
         "sign": _signed(nodes),
     }
+
+
+def payload_byte_seconds(engine: ErasureEngine, nodes: int) -> float:
+    """What one more byte of payload costs a disperser: encoding, framing, hashing."""
+    small, large = MAX_PAYLOAD_BYTES // 8, MAX_PAYLOAD_BYTES
+    seconds = []
+    for length in (small, large):
+        payload = random.Random(length).randbytes(length)
+        buffer = np.empty(N * Shape.of(length).row_bytes, np.uint8)
+        blob = encode(payload, engine, buffer=buffer)
+        header = blob.header.to_bytes()
+        duties = [tuple(range(first, N, nodes)) for first in range(nodes)]
+        encoding = _least(partial(encode, payload, engine, buffer=buffer))
+        sending = _least(partial(_sent_to_all, blob, duties, header))
+        seconds.append(encoding + sending)
+    return (seconds[1] - seconds[0]) / (large - small)
+
+
+def _sent_to_all(blob: EncodedBlob, duties: list[tuple[int, ...]], header: bytes) -> int:
+    return sum(_sent(blob, rows, header) for rows in duties)
 
 
 def _least(work: Callable[[], object]) -> float:
