@@ -35,7 +35,12 @@ def test_explain__of_every_revert_reason_of_a_client__finds_one_error(
 ) -> None:
     reasons = {reason for one in found for reason in one.reasons}
 
-    for client in ContractClient.__subclasses__():
+    ours = [
+        one for one in ContractClient.__subclasses__() if one.__module__.startswith("offchain.")
+    ]
+
+    assert len(ours) >= 9
+    for client in ours:
         assert set(client.reverts) <= reasons
 
 
