@@ -97,8 +97,9 @@ class TransactionSender:
         return self._account
 
     def close(self) -> None:
-        """Let another process send for the account."""
-        self._outbox.close()
+        """Let another process send for the account; waits for a step of another thread."""
+        with self._turn:
+            self._outbox.close()
 
     def __enter__(self) -> Self:
         return self

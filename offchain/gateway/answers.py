@@ -61,7 +61,9 @@ class AnswerBook:
         self._writer: asyncio.Task[None] | None = None
 
     def close(self) -> None:
-        self._database.close()
+        """Wait for whoever writes in another thread: a file closed under it crashes the process."""
+        with self._turn:
+            self._database.close()
 
     def prune(self) -> None:
         """Forget what is older than KEEP_SECONDS, and the oldest beyond MOST_ANSWERS."""
