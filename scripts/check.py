@@ -1,4 +1,4 @@
-"""The gates every commit passes: `make check` or `./apogee check`. About a minute, no network.
+"""The gates every commit passes: `make check` or `./apogee check`. One to two minutes, no network.
 
 Usage: check.py [--fix] [--only NAME ...] [--without NAME ...] [--list]
 Exit: 0 when every gate holds, 1 otherwise. Two run at a time; output is shown on failure only.
@@ -6,6 +6,7 @@ Exit: 0 when every gate holds, 1 otherwise. Two run at a time; output is shown o
 
 import argparse
 import hashlib
+import os
 import subprocess
 import sys
 import time
@@ -91,8 +92,15 @@ def run_gate(gate: Gate) -> tuple[Gate, int, float, str]:
     state = gate.state() if gate.judges else ""
     if state and gate.stamp.exists() and gate.stamp.read_text() == state:
         return gate, 0, time.monotonic() - started, ""
+    path = os.pathsep.join((str(BIN), os.environ.get("PATH", os.defpath)))  # natrix asks for vyper
     done = subprocess.run(
-        gate.command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
+        gate.command,
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
     )
     if state and done.returncode == 0:
         gate.stamp.parent.mkdir(parents=True, exist_ok=True)
