@@ -84,7 +84,7 @@ def encode(
     shape = Shape.of(len(payload))
     rows = rows_buffer(shape, buffer)
     fill_data_rows(payload, shape, rows[:K])
-    trees = _trees(engine.extend_and_hash(rows, threads=threads), engine)
+    trees = coset_trees(engine.extend_and_hash(rows, threads=threads), engine)
     roots = (trees[0].root, trees[1].root, trees[2].root)
     root = data_root(*roots)
     values = engine.combine(rows[:K], challenge(root, shape), threads=threads)
@@ -118,7 +118,7 @@ def decode_verified(
     _restore_data(full[:K], rows, engine, threads=threads)
     if not has_clean_top_bytes(full[:K]):
         raise Bottom(reason="an element of a data row has a non-zero top byte")
-    trees = _trees(engine.extend_and_hash(full, threads=threads), engine)
+    trees = coset_trees(engine.extend_and_hash(full, threads=threads), engine)
     if data_root(*(tree.root for tree in trees)) != header.data_root:
         raise Bottom(reason="the rows do not encode to D again")
     first_short = shape.length // (shape.capacity // K)
@@ -149,7 +149,8 @@ def _restore_data(
     data[:] = engine.decode(chosen, stacked, threads=threads)
 
 
-def _trees(roots: Digests, engine: ErasureEngine) -> tuple[CosetTree, ...]:
+def coset_trees(roots: Digests, engine: ErasureEngine) -> tuple[CosetTree, ...]:
+    """The trees over the roots of all N rows, one a coset."""
     return tuple(
         CosetTree.build(roots[coset * K : (coset + 1) * K], engine.keccak_many)
         for coset in range(COSETS)

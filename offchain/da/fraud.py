@@ -37,7 +37,7 @@ from offchain.core.layout import (
 from offchain.core.merkle import CosetTree, RowPath
 from offchain.core.wire import Header, LeafFrame, Row
 from offchain.da.check import CheckedHeader, judge_rows
-from offchain.da.encode import leaf_frame_of
+from offchain.da.encode import coset_trees, leaf_frame_of
 from offchain.da.errors import Bottom, EncodingFault, PaddingNotZero, TopByteNotZero
 
 _OMEGA: Final = root_of_unity(DOMAIN_POINTS)
@@ -169,12 +169,8 @@ def encode_again(
     chosen = sorted(rows)[:K]
     full = np.empty((N, checked.shape.columns, FIELD_BYTES), np.uint8)
     full[:K] = engine.decode(chosen, np.stack([rows[one] for one in chosen]), threads=threads)
-    engine.extend_in_place(full, threads=threads)
-    roots = engine.row_roots(full, threads=threads)
-    trees = tuple(
-        CosetTree.build(roots[start : start + K], engine.keccak_many) for start in range(0, N, K)
-    )
-    return Codeword(full, trees)
+    roots = engine.extend_and_hash(full, threads=threads)
+    return Codeword(full, coset_trees(roots, engine))
 
 
 def locate(

@@ -281,11 +281,10 @@ def test_inv_da_15__owner_did_not_sign__only_the_disperser_pays(
     blob = confirmed(
         wired, bad_matrix, payer=wired.operators[1], absent=[index], salt=keccak(b"two")
     )
-    row = next(row for row in [BAD_ROW])
-    prove(blob, reporter, row)
+    prove(blob, reporter, BAD_ROW)
 
     assert wired.record(blob.identifier).state is BlobState.VOID
-    if blob.owner(row) is owner and owner is not wired.operators[1]:
+    if blob.owner(BAD_ROW) is owner and owner is not wired.operators[1]:
         assert slashed(blob, owner) == 0
 
 
