@@ -281,6 +281,14 @@ class Ballot:
     digest: bytes
     secrets: tuple[SecretKey, ...]  # of the quorum's signers, in its order
 
+    def index_of(self, operator: AnOperator) -> int:
+        """Where the operator stands in the quorum, whose order the draw decides."""
+        return next(
+            index
+            for index, signer in enumerate(self.quorum.signers)
+            if signer.operator_id == operator.operator_id
+        )
+
     def certificate(self, absent: Sequence[int] = ()) -> Certificate:
         """The certificate in which all but `absent` (indices) have signed."""
         gone = set(absent)

@@ -1,5 +1,6 @@
 """A confirmed blob with real rows on the real contracts, whose owners answer samples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,16 +71,20 @@ class SampledBlob:
 
 
 def a_sampled_blob(
-    site: DaSite, length: int = 1_000_000, absent: tuple[int, ...] = (), salt: bytes = bytes(32)
+    site: DaSite,
+    length: int = 1_000_000,
+    absent: Sequence[AnOperator] = (),
+    salt: bytes = bytes(32),
 ) -> SampledBlob:
-    """Pay for real rows and confirm them without `absent` (indices in the quorum)."""
+    """Pay for real rows and confirm them with the signatures of all but `absent`."""
     encoded = honest(length)
     owner = site.operators[0].owner
     blob = a_blob(owner, owner, length=length, data_root=encoded.header.data_root, salt=salt)
     identifier = pay(site, blob)
     votes = ballot(site, blob, mine_entropy(site, identifier))
-    confirm(site, blob, votes.certificate(absent))
-    return SampledBlob(site, encoded, blob, identifier, votes, absent_bits(absent))
+    gone = sorted(votes.index_of(operator) for operator in absent)
+    confirm(site, blob, votes.certificate(gone))
+    return SampledBlob(site, encoded, blob, identifier, votes, absent_bits(gone))
 
 
 def book_of(site: DaSite) -> SamplingBook:

@@ -16,8 +16,10 @@ Refused = Callable[[str], AbstractContextManager[None]]
 @pytest.fixture(scope="session")
 def undrawn_site(native_evm: None) -> Iterator[DaSite]:
     """Five operators, one with half of the stake, in their first epoch; nobody has drawn it."""
+    boa.env.set_random_seed("a site of five operators")
     with boa.env.anchor():
-        site = deploy_da(own=[400, 100, 100, 100, 100])
+        with boa.env.prank(boa.env.generate_address("deployer")):
+            site = deploy_da(own=[400, 100, 100, 100, 100])
         to_first_epoch()
         yield site
 

@@ -62,11 +62,7 @@ class Poll:
         )
 
     def index_of(self, operator: AnOperator) -> int:
-        return next(
-            index
-            for index, signer in enumerate(self.ballot.quorum.signers)
-            if signer.operator_id == operator.operator_id
-        )
+        return self.ballot.index_of(operator)
 
 
 @pytest.fixture

@@ -38,11 +38,7 @@ def test_set_terms__governance__counts_for_later_blobs_only(site: DaSite) -> Non
     blob = a_blob(owner, owner)
     fee = site.entrance.quote(blob.length, blob.retention_days)
     votes = ballot(site, blob, mine_entropy(site, pay(site, blob)))
-    absent = next(
-        index
-        for index, signer in enumerate(votes.quorum.signers)
-        if signer.operator_id == site.operators[1].operator_id
-    )
+    absent = votes.index_of(site.operators[1])
 
     strict = Terms(2 * TERMS.price, N, 2_048, 10)
     site.entrance.set_terms(terms_tuple(strict), sender=site.governance)

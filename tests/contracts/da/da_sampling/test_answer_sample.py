@@ -95,9 +95,8 @@ def test_inv_da_21__anybody_but_the_signing_owner__is_refused(
 def test_inv_da_21__owner_that_did_not_sign__is_refused(
     sampling_site: DaSite, stranger: str, refused: Refused
 ) -> None:
-    sampled = a_sampled_blob(sampling_site, absent=(2,))
-    operator_id = sampled.ballot.quorum.signers[2].operator_id
-    idle = next(one for one in sampling_site.operators if one.operator_id == operator_id)
+    idle = sampling_site.operators[1]  # not the one that holds half of the slots
+    sampled = a_sampled_blob(sampling_site, absent=[idle])
     row = sampled.rows_of(idle)[0]
 
     for caller in (idle.owner, stranger):
@@ -110,15 +109,14 @@ def test_inv_da_21__owner_that_did_not_sign__is_refused(
 def test_answer_sample__other_seed_or_absent__is_refused(
     sampling_site: DaSite, refused: Refused
 ) -> None:
-    sampled = a_sampled_blob(sampling_site, absent=(2,))
-    operator_id = sampled.ballot.quorum.signers[2].operator_id
-    idle = next(one for one in sampling_site.operators if one.operator_id == operator_id)
+    idle = sampling_site.operators[1]  # not the one that holds half of the slots
+    sampled = a_sampled_blob(sampling_site, absent=[idle])
     row = sampled.rows_of(idle)[0]
 
     with refused("da_sampling: wrong certificate"):
         sampled.answer(row, absent=(0, 0, 0, 0))
     with refused("da_sampling: wrong certificate"):
-        sampled.answer(row, absent=(1 << 3, 0, 0, 0))
+        sampled.answer(row, absent=(sampled.absent[0] << 1, 0, 0, 0))
     with refused("da_sampling: wrong certificate"):
         sampled.answer(row, seed=keccak(b"a seed that makes the row mine"))
 

@@ -57,14 +57,17 @@ class LifeOfSamples(RuleBasedStateMachine):
 
     # Actions
 
-    @rule(absent=st.sampled_from([(), (1,), (2, 4)]))
+    @rule(absent=st.sampled_from([(), (1,), (2, 4), (0,)]))
     def publish(self, absent: tuple[int, ...]) -> None:
         """Pay and confirm; the payment opens the round."""
         self._next_block()
         now, randomness = boa.env.timestamp, self._randomness()
         try:
             sampled = a_sampled_blob(
-                self.site, LENGTH, absent, salt=keccak(self.steps.to_bytes(8, "big"))
+                self.site,
+                LENGTH,
+                [self.site.operators[number] for number in absent],
+                salt=keccak(self.steps.to_bytes(8, "big")),
             )
         except boa.BoaError as error:
             # half of the stake is absent, or no table serves so long after the last draw
