@@ -22,10 +22,10 @@ from offchain.core.erasure import ErasureEngine
 from offchain.core.erasure.choose import choose_engine
 from offchain.core.hashing import keccak
 from offchain.core.layout import STEP_PAYLOAD_BYTES, K, N
+from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.core.merkle import CosetTree, data_root, row_root
 from offchain.core.units import WEI_PER_COIN
 from offchain.core.wire import Header
-from offchain.da.encode import EncodedBlob, encode
 from offchain.da.fraud import point_of
 from offchain.da.model import (
     Attestation,

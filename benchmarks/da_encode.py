@@ -19,9 +19,9 @@ from offchain.core import kzg
 from offchain.core.erasure import ErasureEngine
 from offchain.core.erasure.choose import available_engines, choose_engine
 from offchain.core.layout import ELEMENT_BYTES, MAX_PAYLOAD_BYTES, K, N, Shape
+from offchain.core.matrix.check import check_header, check_headers, check_rows
+from offchain.core.matrix.encode import EncodedBlob, decode_verified, encode
 from offchain.core.units import MEGABYTE
-from offchain.da.check import check_header, check_headers, check_rows
-from offchain.da.encode import EncodedBlob, decode_verified, encode
 
 COMMAND = "apogee bench da --json"
 SEED = 20_260

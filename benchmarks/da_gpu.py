@@ -16,7 +16,7 @@ from benchmarks.rows import Row, at_least
 from offchain.core import kzg
 from offchain.core.erasure.choose import available_engines, choose_engine
 from offchain.core.layout import MAX_PAYLOAD_BYTES, Shape
-from offchain.da.encode import encode
+from offchain.core.matrix.encode import encode
 
 COMMAND = "apogee bench da --json"
 GIGABYTE = 10**9

@@ -63,13 +63,13 @@ async def _measure(folder: Path) -> Figures:
 
     from offchain.core.erasure.choose import choose_engine
     from offchain.core.layout import MAX_PAYLOAD_BYTES
-    from offchain.da.adapters.disk import LocalDisk
+    from offchain.core.matrix.encode import encode
     from offchain.da.adapters.disk_dispersals import DiskDispersals
     from offchain.da.adapters.http_client import HttpNodeClient
     from offchain.da.deliver import DeliverRows, DeliveryRules
     from offchain.da.disperse import DispersalRules, DisperseBlob, DisperserParts
-    from offchain.da.encode import encode
     from offchain.da.retrieve import RetrievalRules, RetrieveBlob
+    from offchain.node.disk import LocalDisk
 
     engine = choose_engine()
     payload = random.Random(32).randbytes(MAX_PAYLOAD_BYTES)
@@ -207,13 +207,13 @@ async def _serve(folder: Path, operator: int) -> None:
     from offchain.core.layout import Shape
     from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
     from offchain.da.adapters.bls_signer import BlsSigner
-    from offchain.da.adapters.disk import LocalDisk
     from offchain.da.adapters.disk_journal import DiskJournal
     from offchain.da.adapters.disk_rows import DiskRows
     from offchain.da.adapters.http_node import NodeFace, build_node_app, node_server
-    from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
     from offchain.da.duties import BlobTerms
     from offchain.da.serve import ServeLimits, ServeRows
+    from offchain.node.disk import LocalDisk
+    from offchain.node.peer_limits import PeerLimits, PeerRate
 
     spec = json.loads((folder / "spec.json").read_text())
     chain, payer = _chain(spec["ports"]), _request_signer().address

@@ -67,8 +67,8 @@ async def _measure(folder: Path, children: ExitStack) -> Figures:
 
     from offchain.core.erasure.choose import choose_engine
     from offchain.core.layout import MAX_PAYLOAD_BYTES
+    from offchain.core.matrix.encode import encode
     from offchain.da.adapters.http_client import HttpNodeClient
-    from offchain.da.encode import encode
 
     engine = choose_engine()
     payload = random.Random(32).randbytes(MAX_PAYLOAD_BYTES)
@@ -170,8 +170,8 @@ async def _store(folder: Path, chain: Any, blob_id: bytes, encoded: Any, engine:
 
 
 def _open_store(folder: Path, operator: int, engine: Any) -> Any:
-    from offchain.da.adapters.disk import LocalDisk
     from offchain.da.adapters.disk_rows import DiskRows
+    from offchain.node.disk import LocalDisk
 
     store = DiskRows(LocalDisk(), folder / str(operator) / "rows", engine.row_roots)
     store.open()
@@ -201,8 +201,8 @@ async def _serve(folder: Path, operator: int) -> None:
     from offchain.da.adapters.http_node import NodeFace, build_node_app, node_server
     from offchain.da.adapters.lying_server import Lie, LyingServer
     from offchain.da.adapters.memory_journal import MemoryJournal
-    from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
     from offchain.da.serve import ServeLimits, ServeRows
+    from offchain.node.peer_limits import PeerLimits, PeerRate
 
     spec = json.loads((folder / "spec.json").read_text())
     chain, _ = _paid_chain(spec)

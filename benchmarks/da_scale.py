@@ -113,7 +113,7 @@ def _payloads(nodes: int) -> list[bytes]:
 
 def _paid(nodes: int, payloads: list[bytes]) -> list[dict[str, object]]:
     from benchmarks.da_scale_node import PaidFor
-    from offchain.da.encode import encode
+    from offchain.core.matrix.encode import encode
 
     engine = choose_engine()
     blobs = []
@@ -134,12 +134,12 @@ async def _run(
 ) -> Measured:
     """Disperse everything through one pipeline over one network."""
     from benchmarks.da_scale_node import chains_of, the_disperser
-    from offchain.da.adapters.disk import LocalDisk
     from offchain.da.adapters.disk_dispersals import DiskDispersals
     from offchain.da.adapters.http_client import HttpNodeClient
     from offchain.da.deliver import DeliverRows, DeliveryRules
     from offchain.da.disperse import DispersalRules, DisperseBlob, DisperserParts
     from offchain.da.pipeline import DispersePipeline
+    from offchain.node.disk import LocalDisk
 
     chain = chains_of(json.loads((folder / "spec.json").read_text()))[nodes]
     signer = the_disperser()

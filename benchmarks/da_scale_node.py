@@ -21,15 +21,15 @@ from offchain.core.erasure.choose import choose_engine
 from offchain.core.layout import Shape
 from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
 from offchain.da.adapters.bls_signer import BlsSigner
-from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_journal import DiskJournal
 from offchain.da.adapters.disk_rows import DiskRows
 from offchain.da.adapters.http_node import NodeFace, build_node_app, node_server
 from offchain.da.adapters.memory_chain import MemoryChain, MemoryMember
-from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
 from offchain.da.adapters.request_signer import LocalRequestSigner
 from offchain.da.duties import BlobTerms, BlobView, Moment
 from offchain.da.serve import ServeLimits, ServeRows
+from offchain.node.disk import LocalDisk
+from offchain.node.peer_limits import PeerLimits, PeerRate
 
 BURST_SECONDS = 0.02
 Message = MutableMapping[str, Any]

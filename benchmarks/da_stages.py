@@ -18,10 +18,10 @@ from benchmarks.da_encode import least_cpu_seconds
 from offchain.core.bls import SecretKey, aggregate_signatures, verify
 from offchain.core.erasure import ErasureEngine
 from offchain.core.layout import COSETS, MAX_PAYLOAD_BYTES, K, N, Shape
+from offchain.core.matrix.check import check_header, check_rows
+from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.core.wire import HEADER_BYTES, Header, parse_rows
 from offchain.da.body import Body
-from offchain.da.check import check_header, check_rows
-from offchain.da.encode import EncodedBlob, encode
 
 BLOB_ID = bytes(32)
 DIGEST = bytes(range(32))

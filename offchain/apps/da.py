@@ -24,13 +24,13 @@ from offchain.core.errors import InvalidInput
 from offchain.core.layout import MAX_PAYLOAD_BYTES
 from offchain.core.units import MEGABYTE
 from offchain.da.accept import read_view
-from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_dispersals import read_records
 from offchain.da.adapters.part_file import PartFile
 from offchain.da.manifest import Manifest as FileManifest
 from offchain.da.read_part import Verified
 from offchain.da.refusals import BlobNotPaid
 from offchain.da.split import FetchFile, FileReference, PublishedFile, PublishFile
+from offchain.node.disk import LocalDisk
 from offchain.sdk.references import ItemReference, parse_reference
 
 THREADS: Final = 2

@@ -24,16 +24,19 @@ from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import ApogeeError, Rejected
 from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
 from offchain.da.adapters.bls_signer import BlsSigner
-from offchain.da.adapters.disk import LocalDisk
-from offchain.da.adapters.disk_journal import DiskJournal, FolderLock
+from offchain.da.adapters.disk_journal import (
+    DiskJournal,
+)
 from offchain.da.adapters.disk_proofs import DiskProofs
 from offchain.da.adapters.disk_rows import DiskRows
 from offchain.da.adapters.http_client import HttpNodeClient
 from offchain.da.adapters.http_node import NodeFace, build_node_app, node_server
 from offchain.da.adapters.misconduct import Misconduct, OnlyFriends, misbehaving
-from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
 from offchain.da.ports import NodeClient
 from offchain.da.serve import RowServer, ServeLimits, ServeRows
+from offchain.node.disk import LocalDisk
+from offchain.node.folder_lock import FolderLock
+from offchain.node.peer_limits import PeerLimits, PeerRate
 
 REGISTERED_POLL_SECONDS: Final = 0.5
 log = logging.getLogger(__name__)

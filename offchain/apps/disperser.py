@@ -14,7 +14,6 @@ from offchain.chain.sender import TransactionSender
 from offchain.core.erasure import ErasureEngine
 from offchain.da.adapters.chain_ledger import ChainClients, ChainLedger
 from offchain.da.adapters.chain_till import ChainTill
-from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_dispersals import DiskDispersals
 from offchain.da.adapters.http_client import HttpNodeClient
 from offchain.da.adapters.request_signer import LocalRequestSigner
@@ -22,6 +21,7 @@ from offchain.da.deliver import DeliverRows, DeliveryRules
 from offchain.da.disperse import DispersalRules, DisperseBlob, DisperserParts, Watcher
 from offchain.da.read_part import PartReader
 from offchain.da.retrieve import RetrievalRules, RetrieveBlob
+from offchain.node.disk import LocalDisk
 
 ROLE: Final = "disperser"
 READ_SECONDS: Final = 120.0

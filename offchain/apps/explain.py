@@ -16,9 +16,9 @@ import offchain
 from offchain.apps.exit_codes import ExitCode, exit_code_of
 from offchain.apps.output import print_json, print_result, print_table
 from offchain.core.errors import KINDS, ApogeeError, NotFound
-from offchain.da.adapters.http_face import status_of
 from offchain.jobs.model import Handling
 from offchain.jobs.retry import handling_of
+from offchain.node.http_face import status_of
 
 JOB_HANDLING: Final = {
     Handling.DROP: "dropped",

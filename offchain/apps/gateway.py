@@ -30,7 +30,6 @@ from offchain.core.errors import ApogeeError
 from offchain.core.layout import STEP_PAYLOAD_BYTES
 from offchain.da.adapters.chain_trail import ChainTrail
 from offchain.da.adapters.http_client import HttpNodeClient
-from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
 from offchain.da.batch import BatchRules
 from offchain.da.disperse import DisperseBlob
 from offchain.da.ports import NodeClient
@@ -45,6 +44,7 @@ from offchain.gateway.lease import PublisherLease
 from offchain.gateway.model import Lane, Quote, Sample, show
 from offchain.gateway.publish import DeskParts, DeskRules, PublishDesk
 from offchain.gateway.standing import Standings
+from offchain.node.peer_limits import PeerLimits, PeerRate
 
 IDLE_SECONDS: Final = 0.5  # the publisher is kept so long after its last use
 LOCK_SECONDS: Final = 2.0  # another publishing process is waited for, before 503

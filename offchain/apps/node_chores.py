@@ -25,7 +25,6 @@ from offchain.da.adapters.chain_challenges import ChainChallenges
 from offchain.da.adapters.chain_departures import ChainDepartures
 from offchain.da.adapters.chain_fraud import ChainFraud
 from offchain.da.adapters.chain_lottery import ChainLottery
-from offchain.da.adapters.leased_sender import LeasedSender
 from offchain.da.adapters.request_signer import LocalRequestSigner
 from offchain.da.answer import AnswerChallenges
 from offchain.da.collect import CollectGarbage, CollectRules
@@ -36,6 +35,7 @@ from offchain.da.onchain_sampling import DASamplingClient
 from offchain.da.ports import NodeClient
 from offchain.da.prosecute import ProofShelf, Prosecute
 from offchain.da.repair import RepairBlobs, RepairParts, RepairRules
+from offchain.node.leased_sender import LeasedSender
 
 COLLECT_SECONDS: Final = 30.0
 REPAIR_SECONDS: Final = 60.0

@@ -24,9 +24,9 @@ from offchain.core.bls import Signature
 from offchain.core.erasure import ErasureEngine
 from offchain.core.kzg import prepare
 from offchain.core.layout import COSET_DEPTH, Shape
+from offchain.core.matrix.check import CheckedHeader, check_rows
 from offchain.core.wire import HEADER_BYTES, Header, Row, parse_rows
 from offchain.da.authenticate import SignedRequest, request_digest, require_sender
-from offchain.da.check import CheckedHeader, check_rows
 from offchain.da.duties import BlobView, Duty
 from offchain.da.errors import EncodingFault
 from offchain.da.fraud import BottomProven, find_fraud

@@ -11,10 +11,10 @@ import logging
 from dataclasses import dataclass
 
 from offchain.core.errors import ApogeeError, Corrupt, NotFound
+from offchain.core.matrix.encode import leaf_frame_of
 from offchain.core.wire import Header, Row
 from offchain.da.challenge_book import Asked
 from offchain.da.dispute_ports import AnswerDesk, OpenChallenge
-from offchain.da.encode import leaf_frame_of
 from offchain.da.onchain_challenges import WHOLE_ROW
 from offchain.da.ports import RowStore, Settlement
 

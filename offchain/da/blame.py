@@ -15,9 +15,9 @@ from offchain.da.refusals import (
     BlobUnknown,
     NodeBusy,
     NodeRefused,
-    RateLimited,
     RowNotHeld,
 )
+from offchain.node.errors import RateLimited
 
 HONEST_REFUSALS: Final = frozenset(
     {BlobUnknown.code, NodeBusy.code, RateLimited.code, RowNotHeld.code}

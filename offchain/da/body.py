@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.core.wire import rows_frame_pieces
 from offchain.da.authenticate import body_digest
-from offchain.da.encode import EncodedBlob
 
 Piece = bytes | bytearray | memoryview
 CHUNK_BYTES: Final = 1 << 18

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from offchain.core.erasure import ErasureEngine
+from offchain.core.matrix.check import CheckedHeader
 from offchain.core.units import WEI_PER_COIN
 from offchain.da.challenge_book import Asked
-from offchain.da.check import CheckedHeader
 from offchain.da.dispute_ports import ChallengeBoard, Fate, Posted
 from offchain.da.errors import Bottom
 from offchain.da.fetch import FetchRows, RowHunt

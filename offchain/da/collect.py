@@ -22,7 +22,10 @@ from offchain.da.accept import AcceptRows, NodeParts
 from offchain.da.duties import BlobView, Moment, PaidBlob
 from offchain.da.model import BlobState
 from offchain.da.ports import BlobLedger
-from offchain.da.refusals import BlobUnknown, StoreBroken, StoreFull
+from offchain.da.refusals import (
+    BlobUnknown,
+)
+from offchain.node.errors import StoreBroken, StoreFull
 
 log = logging.getLogger(__name__)
 

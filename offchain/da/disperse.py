@@ -19,12 +19,12 @@ from offchain.chain.reverts import OUT_OF_GAS
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import Conflict, Rejected, Unavailable
 from offchain.core.layout import Shape
+from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.da.accept import read_view
 from offchain.da.aggregate import certificate_of
 from offchain.da.deliver import DeliverRows, Delivery, Parcel
 from offchain.da.dispersals import DispersalJournal, DispersalRecord, Stage
 from offchain.da.duties import BlobTerms, BlobView
-from offchain.da.encode import EncodedBlob, encode
 from offchain.da.errors import Bottom
 from offchain.da.head_watch import HeadWatch
 from offchain.da.matrix_room import HeldMatrix, Lease, MatrixRoom

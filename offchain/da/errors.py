@@ -16,13 +16,31 @@ Frame and layout errors (`da.frame.*`, `da.layout.*`, `da.payload.*`) come from 
 Source: docs/protocol/da.md#node-check.
 """
 
-from offchain.core.errors import Conflict, InvalidInput, NotFound, Rejected, Unavailable
+from offchain.core.errors import InvalidInput, NotFound, Rejected
 from offchain.core.layout import (
     ColumnsMismatch,
     IndexOutOfRange,
     LayoutError,
     PayloadEmpty,
     PayloadTooLarge,
+)
+from offchain.core.matrix.errors import (
+    Bottom,
+    CombinationMismatch,
+    CommitmentInvalid,
+    CommitmentMismatch,
+    CosetRootsMismatch,
+    ElementNotCanonical,
+    EncodingFault,
+    HeaderCombinationNotCanonical,
+    HeaderRejected,
+    InsufficientRows,
+    PaddingNotZero,
+    PathMismatch,
+    RowIndexOutOfRange,
+    RowLength,
+    RowRejected,
+    TopByteNotZero,
 )
 from offchain.core.wire import (
     FrameColumns,
@@ -69,93 +87,6 @@ __all__ = [
 ]
 
 
-class HeaderRejected(Rejected):
-    """The header contradicts itself."""
-
-    code = "da.header.rejected"
-    next_step = "Drop the header; ask another owner, or tell the disperser to encode again."
-
-
-class HeaderCombinationNotCanonical(HeaderRejected):
-    """A combination y_i is not below the field's modulus."""
-
-    code = "da.header.combination_not_canonical"
-
-
-class CosetRootsMismatch(HeaderRejected):
-    """The coset roots do not fold to D."""
-
-    code = "da.header.roots_mismatch"
-
-
-class CommitmentInvalid(HeaderRejected):
-    """C is no point of the subgroup in its compressed form."""
-
-    code = "da.header.commitment_invalid"
-
-
-class CommitmentMismatch(HeaderRejected):
-    """C is not the commitment to the header's combinations."""
-
-    code = "da.header.commitment_mismatch"
-
-
-class RowRejected(Rejected):
-    """A row is not what its header promises."""
-
-    code = "da.row.rejected"
-    next_step = "Drop the row and ask its owner again, or another owner."
-
-
-class RowLength(RowRejected):
-    """A row has 32 bytes a column."""
-
-    code = "da.row.length"
-
-
-class RowIndexOutOfRange(RowRejected):
-    """A row index lies below 3,072."""
-
-    code = "da.row.index_out_of_range"
-
-
-class PathMismatch(RowRejected):
-    """The row's path does not lead to its coset root."""
-
-    code = "da.row.path_mismatch"
-
-
-class EncodingFault(RowRejected):
-    """The row breaks the code; under a path that holds, it proves the encoding bad."""
-
-    code = "da.row.encoding_fault"
-    next_step = "Keep the row: with a path to D it is proof against the disperser."
-
-
-class ElementNotCanonical(EncodingFault):
-    """An element of the row is not below the field's modulus."""
-
-    code = "da.row.element_not_canonical"
-
-
-class TopByteNotZero(EncodingFault):
-    """An element of a data row does not start with a zero byte."""
-
-    code = "da.row.top_byte_not_zero"
-
-
-class PaddingNotZero(EncodingFault):
-    """A data row is not zero past the payload's end."""
-
-    code = "da.row.padding_not_zero"
-
-
-class CombinationMismatch(EncodingFault):
-    """The row's combination is not the value of q at its point."""
-
-    code = "da.row.combination_mismatch"
-
-
 class LeafRejected(Rejected):
     """A leaf is not what it is said to be."""
 
@@ -186,17 +117,3 @@ class SharedMatrixTooLarge(InvalidInput):
 
     code = "da.item.too_large"
     next_step = "Start another shared matrix."
-
-
-class InsufficientRows(Unavailable):
-    """Fewer rows than the code needs could be had."""
-
-    code = "da.insufficient_rows"
-    next_step = "Try again later; `apogee status` shows which owners do not answer."
-
-
-class Bottom(Conflict):
-    """D is no valid encoding: there are no bytes, and every honest reader says so."""
-
-    code = "da.bottom"
-    next_step = "The disperser published a bad encoding; its stake answers for it."

@@ -16,11 +16,11 @@ from typing import Final
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import ApogeeError
 from offchain.core.field import Elements
+from offchain.core.matrix.check import CheckedHeader, judge_rows
 from offchain.core.merkle import RowPath
 from offchain.core.wire import Row, RowsFrame, parse_rows
 from offchain.da.accept import ROW_HEAD_BYTES, ROWS_HEAD_BYTES
 from offchain.da.blame import BlameBook
-from offchain.da.check import CheckedHeader, judge_rows
 from offchain.da.duties import Duties
 from offchain.da.errors import EncodingFault, InsufficientRows
 from offchain.da.fraud import BottomProven, prove_row

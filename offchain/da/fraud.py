@@ -34,10 +34,10 @@ from offchain.core.layout import (
     N,
     Shape,
 )
+from offchain.core.matrix.check import CheckedHeader, judge_rows
+from offchain.core.matrix.encode import coset_trees, leaf_frame_of
 from offchain.core.merkle import CosetTree, RowPath
 from offchain.core.wire import Header, LeafFrame, Row
-from offchain.da.check import CheckedHeader, judge_rows
-from offchain.da.encode import coset_trees, leaf_frame_of
 from offchain.da.errors import Bottom, EncodingFault, PaddingNotZero, TopByteNotZero
 
 _OMEGA: Final = root_of_unity(DOMAIN_POINTS)

@@ -12,7 +12,7 @@ import numpy as np
 
 from offchain.core.field import Elements
 from offchain.core.layout import N, Shape
-from offchain.da.encode import EncodedBlob
+from offchain.core.matrix.encode import EncodedBlob
 
 KEPT_BYTES: Final = 1 << 20  # smaller buffers are not worth keeping
 

@@ -18,10 +18,10 @@ from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import ApogeeError, Unavailable
 from offchain.core.field import Elements
 from offchain.core.layout import ELEMENT_BYTES, IndexOutOfRange, Shape
+from offchain.core.matrix.check import CheckedHeader, check_rows
 from offchain.core.wire import parse_rows
 from offchain.da.accept import ROW_HEAD_BYTES, ROWS_HEAD_BYTES, read_view
 from offchain.da.blame import BlameBook
-from offchain.da.check import CheckedHeader, check_rows
 from offchain.da.duties import BlobView, Duty
 from offchain.da.errors import ItemMissing
 from offchain.da.ports import BlobLedger, NodeClient

@@ -20,10 +20,10 @@ from typing import Final
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import ApogeeError
 from offchain.core.layout import K, N
+from offchain.core.matrix.check import CheckedHeader, check_header
 from offchain.core.merkle import data_root
 from offchain.core.wire import Row, encode_rows
 from offchain.da.blame import Blame, BlameBook
-from offchain.da.check import CheckedHeader, check_header
 from offchain.da.copies import Holdings, ask_holdings, gather_anywhere, gather_copies
 from offchain.da.duties import BlobView, Duties, Moment
 from offchain.da.errors import Bottom
@@ -42,9 +42,13 @@ from offchain.da.ports import (
 )
 from offchain.da.probe import ProbeNodes
 from offchain.da.pursue import Pursue
-from offchain.da.refusals import BlobUnknown, ShareCorrupt, StoreBroken, StoreFull
+from offchain.da.refusals import (
+    BlobUnknown,
+    ShareCorrupt,
+)
 from offchain.da.retrieve import RetrievalRules, RetrieveBlob
 from offchain.da.roll_call import Patience, RollCall
+from offchain.node.errors import StoreBroken, StoreFull
 
 ROWS_AT_ONCE: Final = 64
 ROWS_SEEN: Final = 8

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import ApogeeError
 from offchain.core.layout import K
+from offchain.core.matrix.check import CheckedHeader, check_header
+from offchain.core.matrix.encode import decode_verified
 from offchain.core.wire import Header
 from offchain.da.accept import read_view
 from offchain.da.blame import BlameBook
-from offchain.da.check import CheckedHeader, check_header
 from offchain.da.copies import gather_anywhere
 from offchain.da.duties import BlobView, Duties, Duty
-from offchain.da.encode import decode_verified
 from offchain.da.errors import Bottom, InsufficientRows
 from offchain.da.fetch import FetchRows, FetchRules, RowHunt
 from offchain.da.model import BlobState

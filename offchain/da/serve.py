@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from offchain.core.layout import N
+from offchain.core.matrix.encode import leaf_frame_of
 from offchain.core.wire import HEADER_BYTES, encode_rows
 from offchain.da.duties import bitmap_of
-from offchain.da.encode import leaf_frame_of
 from offchain.da.errors import IndexOutOfRange
 from offchain.da.ports import RowStore
 from offchain.da.refusals import NodeBusy, RequestMalformed

@@ -17,9 +17,9 @@ import numpy as np
 from offchain.core.field import FIELD_BYTES
 from offchain.core.hashing import DIGEST_BYTES, keccak
 from offchain.core.layout import LEAF_BYTES, LEAF_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES, Shape
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.core.merkle import LeafPath, leaf_levels, leaf_siblings, verify_leaf_path
 from offchain.core.wire import FrameCount, FrameIndex, FrameLength, LeafFrame, leaf_frame_bytes
-from offchain.da.encode import EncodedBlob
 from offchain.da.errors import (
     ItemInvalid,
     ItemMissing,

@@ -18,9 +18,9 @@ from typing import Final
 
 from offchain.chain.sqlite_file import connect, transaction
 from offchain.core.units import DAY
-from offchain.da.refusals import StoreBroken
 from offchain.gateway.errors import KeyUsedForOther
 from offchain.gateway.model import Accepted
+from offchain.node.errors import StoreBroken
 
 KEEP_SECONDS: Final = 30 * DAY
 MOST_ANSWERS: Final = 1_000_000

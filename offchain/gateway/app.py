@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from offchain.core.errors import ApogeeError, InvalidInput, NotFound
-from offchain.da.adapters.http_face import RETRY_SECONDS, loopback_server
 from offchain.gateway.access import require_access
 from offchain.gateway.documentation import DESCRIPTION, TAG_PROCESS, TAGS, complete, problems
 from offchain.gateway.errors import problem
@@ -24,6 +23,7 @@ from offchain.gateway.model import Health
 from offchain.gateway.publish_routes import add_publish_routes
 from offchain.gateway.read_routes import add_read_routes
 from offchain.gateway.room import Room
+from offchain.node.http_face import RETRY_SECONDS, loopback_server
 
 CONNECTIONS: Final = 8_192  # beyond its own bound on requests, which says Retry-After
 log = logging.getLogger(__name__)

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from offchain.da.adapters.http_face import PROBLEM
 from offchain.gateway.access import ROUTES, Access
 from offchain.gateway.model import HASH, Problem
+from offchain.node.http_face import PROBLEM
 
 ID_EXAMPLE: Final = HASH
 TAG_PUBLISH: Final = "publish"

@@ -23,8 +23,8 @@ from fastapi import Response
 
 from offchain.core.errors import ApogeeError, Conflict, InvalidInput, Rejected, Unavailable
 from offchain.core.layout import PayloadTooLarge
-from offchain.da.adapters import http_face
 from offchain.da.errors import SharedMatrixTooLarge
+from offchain.node import http_face
 
 
 class HostNotAllowed(InvalidInput):

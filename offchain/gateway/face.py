@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from offchain.da.adapters.peer_limits import PeerLimits
 from offchain.da.read_part import PartReader
 from offchain.gateway.access import ApiKey
 from offchain.gateway.body import BodyRules
@@ -14,6 +13,7 @@ from offchain.gateway.model import Quote, Sample
 from offchain.gateway.publish import PublishDesk
 from offchain.gateway.room import Room
 from offchain.gateway.standing import Standings
+from offchain.node.peer_limits import PeerLimits
 
 Readiness = Callable[[], Awaitable[str | None]]  # None: ready; otherwise why not
 Quoting = Callable[[int, int], Quote]  # of (length, days), at the newest block; blocking

@@ -8,12 +8,12 @@ from fastapi import FastAPI, Header, Path, Query, Request
 
 from offchain.core.errors import ApogeeError
 from offchain.core.layout import MAX_PAYLOAD_BYTES
-from offchain.da.adapters.http_face import drain
 from offchain.gateway.body import declared_bytes, read_body
 from offchain.gateway.documentation import ID_EXAMPLE, TAG_PUBLISH, problems
 from offchain.gateway.face import GatewayFace
 from offchain.gateway.model import Accepted, Lane, Quote, Standing
 from offchain.gateway.publish import Upload
+from offchain.node.http_face import drain
 
 MAX_DAYS: Final = 65_535  # what the contract can be told; its terms allow fewer
 BlobId = Annotated[

@@ -8,7 +8,6 @@ from fastapi import FastAPI, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from offchain.da.adapters.http_face import OCTETS
 from offchain.da.read_part import Part
 from offchain.da.shared_matrix import MAX_ITEMS
 from offchain.gateway.documentation import TAG_READ, problems
@@ -17,6 +16,7 @@ from offchain.gateway.model import Sample, show
 from offchain.gateway.publish_routes import BlobId
 from offchain.gateway.ranges import ByteRange, parse_range, whole_of
 from offchain.gateway.room import Place
+from offchain.node.http_face import OCTETS
 
 VERIFIED: Final = "X-Apogee-Verified"
 PIECE_BYTES: Final = 1 << 18

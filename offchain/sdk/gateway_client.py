@@ -9,8 +9,8 @@ from typing import Final, Self
 
 import httpx
 
-from offchain.da.adapters.bounded_answer import json_object, read_bounded
 from offchain.da.ports import Bytes
+from offchain.node.bounded_answer import json_object, read_bounded
 from offchain.sdk.errors import GatewayContradicted, GatewayUnreachable, problem_of
 
 MAX_ANSWER_BYTES: Final = 65_536

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import Unavailable
+from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.da.accept import read_view
 from offchain.da.dispersals import DispersalRecord, Stage
 from offchain.da.disperse import Dispersed, Planned, Progress, Watcher
 from offchain.da.duties import BlobTerms, BlobView
-from offchain.da.encode import EncodedBlob, encode
 from offchain.da.errors import Bottom
 from offchain.da.matrix_room import HeldMatrix, Lease, MatrixRoom
 from offchain.da.model import BlobState

@@ -7,7 +7,7 @@ from typing import Any
 import boa
 
 from offchain.core.hashing import keccak
-from offchain.da.encode import EncodedBlob
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.da.model import Blob, words
 from offchain.da.onchain_challenges import WHOLE_ROW, ShownRow
 from offchain.da.quorums import owner_of_row

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
 from offchain.da.adapters.bls_signer import BlsSigner
 from offchain.da.adapters.chain_till import ChainTill
@@ -11,7 +12,6 @@ from offchain.da.adapters.memory_node import MemoryNode, MemoryNodeClient
 from offchain.da.adapters.memory_rows import MemoryRows
 from offchain.da.aggregate import certificate_of
 from offchain.da.duties import BlobTerms, BlobView, Duty
-from offchain.da.encode import EncodedBlob
 from offchain.da.model import attestation_digest
 from offchain.da.onchain import DAEntranceClient
 from offchain.da.ports import Share

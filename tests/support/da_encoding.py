@@ -9,7 +9,7 @@ from offchain.core import kzg
 from offchain.core.erasure import ErasureEngine
 from offchain.core.erasure.choose import choose_engine
 from offchain.core.field import Elements
-from offchain.da.encode import EncodedBlob, encode
+from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.da.fraud import point_of
 from offchain.da.onchain_challenges import ShownRow
 from tests.support.matrices import sealed

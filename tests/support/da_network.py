@@ -13,9 +13,9 @@ import uvicorn
 from offchain.core.bls import SecretKey, Signature
 from offchain.core.erasure import ErasureEngine
 from offchain.core.erasure.choose import choose_engine
+from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
 from offchain.da.adapters.bls_signer import BlsSigner
-from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_journal import DiskJournal
 from offchain.da.adapters.disk_rows import DiskRows
 from offchain.da.adapters.http_client import HttpLimits, HttpNodeClient
@@ -25,17 +25,17 @@ from offchain.da.adapters.memory_dispersals import MemoryDispersals
 from offchain.da.adapters.memory_journal import MemoryJournal
 from offchain.da.adapters.memory_node import MemoryNode, MemoryNodeClient
 from offchain.da.adapters.memory_rows import MemoryRows
-from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
 from offchain.da.adapters.request_signer import LocalRequestSigner
 from offchain.da.authenticate import SignedRequest, body_digest, request_digest
 from offchain.da.deliver import DeliverRows, DeliveryRules
 from offchain.da.dispersals import DispersalJournal
 from offchain.da.disperse import DispersalRules, DisperseBlob, DisperserParts
 from offchain.da.duties import BlobTerms, BlobView, Duty
-from offchain.da.encode import EncodedBlob, encode
 from offchain.da.ports import DecisionJournal, NodeClient, RowStore
 from offchain.da.retrieve import RetrievalRules, RetrieveBlob
 from offchain.da.serve import ServeLimits, ServeRows
+from offchain.node.disk import LocalDisk
+from offchain.node.peer_limits import PeerLimits, PeerRate
 
 QUICK = DeliveryRules(retry_seconds=0.02, grace_seconds=0.3, poll_seconds=0.02, margin_seconds=0)
 _engine: list[ErasureEngine] = []

@@ -12,11 +12,14 @@ from pathlib import Path
 
 from da_network import a_node, agreed_site, face_of, the_engine
 
-from offchain.da.adapters.disk import LocalDisk
-from offchain.da.adapters.disk_journal import DiskJournal, FolderLock
+from offchain.da.adapters.disk_journal import (
+    DiskJournal,
+)
 from offchain.da.adapters.disk_rows import DiskRows
-from offchain.da.adapters.faulty_disk import Fault, FaultyDisk
 from offchain.da.adapters.http_node import build_node_app, node_server
+from offchain.node.disk import LocalDisk
+from offchain.node.faulty_disk import Fault, FaultyDisk
+from offchain.node.folder_lock import FolderLock
 
 NEVER = 1_000_000
 

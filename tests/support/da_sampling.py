@@ -6,7 +6,7 @@ from typing import Any
 
 import boa
 
-from offchain.da.encode import EncodedBlob
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.da.model import AbsentBits, Blob, absent_bits
 from offchain.da.quorums import owner_of_row
 from offchain.da.sampling_book import Place, SamplingBook

@@ -11,7 +11,6 @@ from starlette.types import ASGIApp
 
 from offchain.apps.gateway import sample_with
 from offchain.da.adapters.chain_trail import Trail
-from offchain.da.adapters.peer_limits import PeerLimits, PeerRate
 from offchain.da.batch import BatchRules
 from offchain.da.dispersals import DispersalJournal
 from offchain.da.disperse import DisperseBlob, Watcher
@@ -28,6 +27,7 @@ from offchain.gateway.lease import PublisherLease
 from offchain.gateway.model import Lane, Quote
 from offchain.gateway.publish import DeskParts, DeskRules, PublishDesk
 from offchain.gateway.standing import Standings
+from offchain.node.peer_limits import PeerLimits, PeerRate
 from tests.support.da_network import Site, the_engine
 
 KEY = "apg_" + "ab" * 32

@@ -9,9 +9,9 @@ from offchain.core.combination import challenge
 from offchain.core.erasure import ErasureEngine
 from offchain.core.field import MODULUS, Elements, elements_of
 from offchain.core.layout import K, N, Shape, fill_data_rows
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.core.merkle import CosetTree, data_root
 from offchain.core.wire import Header
-from offchain.da.encode import EncodedBlob
 
 SMALL = 200_000
 

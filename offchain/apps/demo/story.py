@@ -20,6 +20,7 @@ from offchain.chain.model import TransactionHash
 from offchain.core.bls import Signature
 from offchain.core.erasure import ErasureEngine
 from offchain.core.layout import MAX_PAYLOAD_BYTES, N
+from offchain.core.matrix.encode import encode
 from offchain.core.units import MEGABYTE
 from offchain.da.accept import read_view
 from offchain.da.accuse import Accuse, SignedAttestation, Verdict, find_equivocation
@@ -29,7 +30,6 @@ from offchain.da.adapters.http_client import HttpNodeClient
 from offchain.da.adapters.request_signer import LocalRequestSigner
 from offchain.da.dispersals import Stage
 from offchain.da.disperse import Dispersed, Progress
-from offchain.da.encode import encode
 from offchain.da.model import Equivocation
 from offchain.da.ports import Settlement
 from offchain.da.split import FetchFile, PublishedFile, PublishFile

@@ -19,7 +19,6 @@ from offchain.core.wire import Row
 from offchain.da.adapters.chain_blobs import ChainBlobs
 from offchain.da.adapters.chain_till import settlement_of
 from offchain.da.adapters.event_ranges import RANGE_BLOCKS, events_between
-from offchain.da.adapters.leased_sender import Sends
 from offchain.da.challenge_book import Asked
 from offchain.da.dispute_ports import Fate, OpenChallenge, Posted
 from offchain.da.onchain import DAEntranceClient
@@ -33,6 +32,7 @@ from offchain.da.onchain_challenges import (
     challenge_id,
 )
 from offchain.da.ports import Settlement
+from offchain.node.leased_sender import Sends
 
 NOBODY: Final = bytes(20)
 T = TypeVar("T")

@@ -6,13 +6,13 @@ from offchain.core.hashing import keccak
 from offchain.da.adapters.chain_blobs import ChainBlobs
 from offchain.da.adapters.chain_till import settlement_of
 from offchain.da.adapters.event_ranges import events_between
-from offchain.da.adapters.leased_sender import Sends
 from offchain.da.errors import ElementNotCanonical
 from offchain.da.fraud import BadLeaf, FraudProof
 from offchain.da.model import BlobState
 from offchain.da.onchain import DAEntranceClient
 from offchain.da.onchain_challenges import BadEncodingProven, DAFraudProofsClient, ShownRow
 from offchain.da.ports import Settlement
+from offchain.node.leased_sender import Sends
 
 
 class ChainFraud:

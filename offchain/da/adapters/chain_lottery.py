@@ -7,7 +7,6 @@ from offchain.core.units import Wei
 from offchain.core.wire import LeafFrame
 from offchain.da.adapters.chain_blobs import ChainBlobs
 from offchain.da.adapters.chain_till import settlement_of
-from offchain.da.adapters.leased_sender import Sends
 from offchain.da.dispute_ports import Draw
 from offchain.da.model import BlobState
 from offchain.da.onchain import DAEntranceClient
@@ -15,6 +14,7 @@ from offchain.da.onchain_sampling import DASamplingClient, SampleAnswered
 from offchain.da.ports import Settlement
 from offchain.da.refusals import BlobUnknown
 from offchain.da.sampling_book import MAX_WINS
+from offchain.node.leased_sender import Sends
 
 ANSWER_GAS: Final = 150_000
 WORD_BITS: Final = 256

@@ -14,11 +14,11 @@ from typing import Final
 
 from offchain.core.hashing import keccak
 from offchain.core.layout import LayoutError, Shape
-from offchain.da.adapters.disk import Disk, refused, remove_durably, remove_leftovers, write_durably
 from offchain.da.dispersals import DispersalRecord, Stage
 from offchain.da.duties import BlobTerms
 from offchain.da.ports import Bytes
 from offchain.da.refusals import BlobUnknown, JournalCorrupt
+from offchain.node.disk import Disk, refused, remove_durably, remove_leftovers, write_durably
 
 RECORD: Final = ".json"
 PAYLOAD: Final = ".payload"

@@ -11,18 +11,20 @@ Source: docs/protocol/da.md#journal.
 """
 
 import asyncio
-import fcntl
 import logging
-import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from offchain.core.hashing import keccak
-from offchain.da.adapters.disk import Disk, refused, remove_leftovers, write_durably
 from offchain.da.ports import Decision
-from offchain.da.refusals import AlreadySigned, JournalCorrupt, NodeAlreadyRuns, StoreBroken
+from offchain.da.refusals import (
+    AlreadySigned,
+    JournalCorrupt,
+)
+from offchain.node.disk import Disk, refused, remove_leftovers, write_durably
+from offchain.node.errors import StoreBroken
 
 MAGIC: Final = b"ADJ1"
 VERSION: Final = 1
@@ -32,22 +34,6 @@ _CHECK_BYTES: Final = 8
 RECORD_BYTES: Final = _BODY.size + _CHECK_BYTES
 assert RECORD_BYTES == 164
 log = logging.getLogger(__name__)
-
-
-class FolderLock:
-    """Holds a folder for one process until it is closed or the process ends."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._descriptor)
-            raise NodeAlreadyRuns(folder=folder.name) from error
-
-    def close(self) -> None:
-        os.close(self._descriptor)
 
 
 class DiskJournal:

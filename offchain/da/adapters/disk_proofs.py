@@ -11,10 +11,10 @@ from typing import Final
 
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import ApogeeError
+from offchain.core.matrix.check import check_header
 from offchain.core.wire import HEADER_BYTES, Header, encode_rows, parse_rows
-from offchain.da.adapters.disk import Disk, remove_durably, remove_leftovers, write_durably
-from offchain.da.check import check_header
 from offchain.da.fraud import BottomProven, find_fraud
+from offchain.node.disk import Disk, remove_durably, remove_leftovers, write_durably
 
 SUFFIX: Final = ".fraud"
 log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from typing import Final
 
 from offchain.core.hashing import keccak
 from offchain.core.wire import HEADER_BYTES, Header, Row
-from offchain.da.adapters.disk import Disk, refused, remove_durably, remove_leftovers, write_durably
 from offchain.da.adapters.share_file import (
     MAX_PROLOGUE_BYTES,
     RowRoots,
@@ -34,6 +33,7 @@ from offchain.da.adapters.share_file import (
 from offchain.da.duties import bitmap_of
 from offchain.da.ports import HeldShare, Share
 from offchain.da.refusals import BlobUnknown, RowNotHeld, ShareCorrupt
+from offchain.node.disk import Disk, refused, remove_durably, remove_leftovers, write_durably
 
 _NAME: Final = re.compile(r"([0-9a-f]{64})\.[0-9a-f]{16}(\.share|\.[0-9a-f]{16}\.heir)", re.ASCII)
 log = logging.getLogger(__name__)

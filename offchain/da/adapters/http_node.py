@@ -28,11 +28,11 @@ from offchain.core.errors import (
     NotFound,
 )
 from offchain.da.accept import AcceptRows
-from offchain.da.adapters.http_face import OCTETS, drain, loopback_server, problem, status_of
-from offchain.da.adapters.peer_limits import PeerLimits
 from offchain.da.authenticate import SignedRequest
 from offchain.da.refusals import BodySize, RequestMalformed
 from offchain.da.serve import MAX_ROWS_PER_REQUEST, RowServer
+from offchain.node.http_face import OCTETS, drain, loopback_server, problem, status_of
+from offchain.node.peer_limits import PeerLimits
 
 CONNECTIONS: Final = 256
 MAX_ROW_LIST: Final = 5 * MAX_ROWS_PER_REQUEST

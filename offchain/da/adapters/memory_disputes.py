@@ -15,12 +15,12 @@ from offchain.core.erasure import ErasureEngine
 from offchain.core.field import FIELD_BYTES
 from offchain.core.hashing import DIGEST_BYTES, keccak
 from offchain.core.layout import COSET_DEPTH
+from offchain.core.matrix.check import check_header
 from offchain.core.merkle import verify_leaf_path, verify_row_path
 from offchain.core.units import Seconds, Wei
 from offchain.core.wire import LeafFrame, Row
 from offchain.da.adapters.memory_chain import MemoryChain
 from offchain.da.challenge_book import Asked, Caller, ChallengeBook, Duty
-from offchain.da.check import check_header
 from offchain.da.dispute_ports import Draw, Fate, OpenChallenge, Posted
 from offchain.da.duties import BlobView
 from offchain.da.fraud import BadLeaf, FraudProof, find_fraud, first_dirty_leaf

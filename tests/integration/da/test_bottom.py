@@ -11,10 +11,10 @@ import pytest
 
 from offchain.core.field import MODULUS, Elements
 from offchain.core.layout import K
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.core.wire import parse_rows
 from offchain.da.adapters.memory_node import MemoryNodeClient
 from offchain.da.duties import BlobTerms
-from offchain.da.encode import EncodedBlob
 from offchain.da.errors import Bottom, EncodingFault
 from offchain.da.fetch import FetchRules
 from offchain.da.fraud import BadLeaf, BadRow, BottomLocated, BottomProven, FraudProof

@@ -8,17 +8,16 @@ from random import Random
 
 import pytest
 
+from offchain.core.matrix.check import check_header
+from offchain.core.matrix.encode import encode
 from offchain.core.wire import LeafFrame
 from offchain.da.adapters.chain_challenges import ChainChallenges
 from offchain.da.adapters.chain_fraud import ChainFraud
-from offchain.da.adapters.leased_sender import LeasedSender
 from offchain.da.answer import AnswerChallenges
 from offchain.da.blame import BlameBook
 from offchain.da.challenge import ChallengeRules, ChallengeSilence
 from offchain.da.challenge_book import Asked
-from offchain.da.check import check_header
 from offchain.da.dispute_ports import Fate
-from offchain.da.encode import encode
 from offchain.da.errors import Bottom
 from offchain.da.fetch import FetchRows, RowHunt
 from offchain.da.fraud import BadLeaf, BadRow, BottomLocated, BottomProven, FraudProof
@@ -28,6 +27,7 @@ from offchain.da.onchain_challenges import WHOLE_ROW, DAChallengesClient, DAFrau
 from offchain.da.plan import FetchRules
 from offchain.da.prosecute import Prosecute, evidence_of
 from offchain.da.reverts import ChallengeTaken, EncodingSound, NoOpenChallenge
+from offchain.node.leased_sender import LeasedSender
 from offchain.staking.onchain import StakeManagerClient
 from tests.integration.da.test_bottom import (
     BAD_ROW,

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
+from offchain.core.matrix.encode import encode
 from offchain.da.adapters.chain_lottery import ChainLottery
 from offchain.da.dispute_ports import Draw
 from offchain.da.earn import EarnRules, EarnSamples, Win, winners
-from offchain.da.encode import encode
 from offchain.da.onchain import DAEntranceClient
 from offchain.da.onchain_sampling import DASamplingClient
 from offchain.da.reverts import SampleRefused

@@ -7,17 +7,17 @@ from random import Random
 
 from offchain.core.bls import aggregate_signatures
 from offchain.core.layout import K, N
-from offchain.da.adapters.disk import LocalDisk
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.da.adapters.disk_rows import DiskRows
 from offchain.da.adapters.memory_departures import MemoryDepartures
 from offchain.da.duties import BlobTerms
-from offchain.da.encode import EncodedBlob
 from offchain.da.errors import Bottom
 from offchain.da.fraud import BottomLocated, BottomProven
 from offchain.da.heirs import rows_after
 from offchain.da.model import Certificate, attestation_digest
 from offchain.da.repair import RepairBlobs, RepairParts, RepairReport
 from offchain.da.retrieve import RetrievalRules
+from offchain.node.disk import LocalDisk
 from tests.integration.da.test_bottom import bad_blob, kept_by_all, one_parity_bit
 from tests.support.da_network import (
     HttpNetwork,

@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from offchain.core.layout import K, N
+from offchain.core.matrix.encode import encode
 from offchain.da.adapters.lying_server import Lie, LyingServer
 from offchain.da.adapters.memory_node import MemoryNode, MemoryNodeClient
 from offchain.da.confidence import doubt
-from offchain.da.encode import encode
 from offchain.da.errors import Bottom, InsufficientRows
 from offchain.da.fraud import BottomProven
 from offchain.da.plan import FetchRules

@@ -12,7 +12,6 @@ import pytest
 from offchain.core.hashing import keccak
 from offchain.da.adapters.memory_chain import MemoryChain
 from offchain.da.adapters.memory_dispersals import MemoryDispersals
-from offchain.da.adapters.peer_limits import PeerRate
 from offchain.da.disperse import DisperseBlob, Watcher
 from offchain.da.duties import BlobTerms
 from offchain.da.receipts import ItemStatement, SignedItemReceipt, require_receipt
@@ -20,6 +19,7 @@ from offchain.da.refusals import NodeUnreachable
 from offchain.gateway.body import BodyRules
 from offchain.gateway.face import FaceRules
 from offchain.gateway.publish import DeskRules
+from offchain.node.peer_limits import PeerRate
 from tests.support.da_network import Site, a_site, memory_network, some_bytes
 from tests.support.gateway import BEARER, Below, a_face, below_site, running
 

@@ -9,12 +9,12 @@ import pytest
 from offchain.chain.errors import NodeUnreachable
 from offchain.da.accept import AcceptRows, NodeLimits
 from offchain.da.adapters.disk_rows import DiskRows
-from offchain.da.adapters.faulty_disk import Fault, FaultyDisk
-from offchain.da.adapters.forgetful_disk import ForgetfulDisk
 from offchain.da.adapters.memory_node import MemoryNode
 from offchain.da.collect import CollectGarbage, CollectRules, Fate, fate_of
 from offchain.da.model import BlobState
-from offchain.da.refusals import StoreBroken
+from offchain.node.errors import StoreBroken
+from offchain.node.faulty_disk import Fault, FaultyDisk
+from offchain.node.forgetful_disk import ForgetfulDisk
 from tests.support.da_network import (
     Site,
     Upload,

@@ -18,19 +18,19 @@ from hypothesis.stateful import (
 
 from offchain.core.bls import aggregate_signatures
 from offchain.core.errors import ApogeeError
+from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
 from offchain.da.adapters.bls_signer import BlsSigner
 from offchain.da.adapters.disk_journal import DiskJournal
 from offchain.da.adapters.disk_rows import DiskRows
-from offchain.da.adapters.faulty_disk import Crashed, Fault, FaultyDisk
-from offchain.da.adapters.forgetful_disk import ForgetfulDisk
 from offchain.da.adapters.memory_chain import ChainRules
 from offchain.da.collect import CollectGarbage, CollectRules
 from offchain.da.duties import BlobTerms
-from offchain.da.encode import EncodedBlob, encode
 from offchain.da.model import BlobState, Certificate, attestation_digest
 from offchain.da.ports import Share
 from offchain.da.refusals import BlobUnknown
+from offchain.node.faulty_disk import Crashed, Fault, FaultyDisk
+from offchain.node.forgetful_disk import ForgetfulDisk
 from tests.support.da_network import a_request, a_site, pieces, the_engine
 from tests.support.outages import Outages
 

@@ -11,14 +11,19 @@ from pathlib import Path
 import pytest
 
 from offchain.core.bls import Signature, verify
-from offchain.da.adapters.disk import Disk
 from offchain.da.adapters.disk_journal import RECORD_BYTES, DiskJournal
 from offchain.da.adapters.disk_rows import DiskRows
-from offchain.da.adapters.faulty_disk import Crashed, Fault, FaultyDisk
-from offchain.da.adapters.forgetful_disk import ForgetfulDisk
 from offchain.da.adapters.memory_node import MemoryNode
 from offchain.da.model import attestation_digest
-from offchain.da.refusals import JournalCorrupt, RowNotHeld, ShareCorrupt, StoreBroken, StoreFull
+from offchain.da.refusals import (
+    JournalCorrupt,
+    RowNotHeld,
+    ShareCorrupt,
+)
+from offchain.node.disk import Disk
+from offchain.node.errors import StoreBroken, StoreFull
+from offchain.node.faulty_disk import Crashed, Fault, FaultyDisk
+from offchain.node.forgetful_disk import ForgetfulDisk
 from tests.support.da_network import (
     Site,
     Upload,

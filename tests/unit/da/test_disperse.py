@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from offchain.da.adapters.disk_dispersals import DiskDispersals
-from offchain.da.adapters.faulty_disk import Crashed, Fault, FaultyDisk
-from offchain.da.adapters.forgetful_disk import ForgetfulDisk
 from offchain.da.adapters.forging_signer import ForgingSigner
 from offchain.da.adapters.memory_chain import MemoryChain
 from offchain.da.adapters.memory_dispersals import MemoryDispersals
@@ -19,6 +17,8 @@ from offchain.da.duties import BlobTerms
 from offchain.da.model import BlobState
 from offchain.da.ports import Certificate, Settlement
 from offchain.da.refusals import BlobNotPaid, BlobUnknown, JournalCorrupt, NotEnoughSignatures
+from offchain.node.faulty_disk import Crashed, Fault, FaultyDisk
+from offchain.node.forgetful_disk import ForgetfulDisk
 from tests.support.da_network import QUICK, Site, a_site, memory_network, some_bytes
 
 SALT = bytes(32)

@@ -7,6 +7,8 @@ from random import Random
 import pytest
 
 from offchain.core.layout import N
+from offchain.core.matrix.check import check_header
+from offchain.core.matrix.encode import encode
 from offchain.da.adapters.memory_disputes import (
     WINDOW,
     MemoryBoard,
@@ -20,10 +22,8 @@ from offchain.da.answer import AnswerChallenges
 from offchain.da.blame import BlameBook
 from offchain.da.challenge import ChallengeRules, ChallengeSilence
 from offchain.da.challenge_book import Asked
-from offchain.da.check import check_header
 from offchain.da.dispute_ports import Fate
 from offchain.da.earn import EarnRules, EarnSamples
-from offchain.da.encode import encode
 from offchain.da.fetch import FetchRows, RowHunt
 from offchain.da.fraud import BadLeaf
 from offchain.da.model import BlobState

@@ -13,10 +13,10 @@ from offchain.core import kzg
 from offchain.core.erasure import ErasureEngine
 from offchain.core.field import MODULUS, Elements, integers_of, powers
 from offchain.core.layout import ELEMENT_BYTES, K, N
+from offchain.core.matrix.check import CheckedHeader, check_header, judge_rows
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.core.merkle import verify_leaf_path
 from offchain.core.wire import Row
-from offchain.da.check import CheckedHeader, check_header, judge_rows
-from offchain.da.encode import EncodedBlob
 from offchain.da.errors import Bottom, CombinationMismatch, ElementNotCanonical, PathMismatch
 from offchain.da.fraud import (
     BadLeaf,

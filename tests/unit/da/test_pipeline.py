@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from offchain.core.errors import ApogeeError, Unavailable
 from offchain.core.layout import MAX_PAYLOAD_BYTES, Shape
-from offchain.da.adapters.faulty_disk import Crashed
 from offchain.da.adapters.memory_chain import MemoryChain
 from offchain.da.adapters.memory_dispersals import MemoryDispersals
 from offchain.da.adapters.memory_node import MemoryNode, MemoryNodeClient
@@ -25,6 +24,7 @@ from offchain.da.ports import Outcome, Settlement
 from offchain.da.refusals import NodeUnreachable
 from offchain.da.reverts import CertificateInvalid
 from offchain.da.till_desk import TillDesk
+from offchain.node.faulty_disk import Crashed
 from tests.support.da_network import Site, a_site, memory_network, some_bytes
 
 MATRICES = 3  # DispersalRules' default

@@ -8,14 +8,14 @@ import pytest
 
 from offchain.core.erasure import ErasureEngine
 from offchain.core.layout import K
+from offchain.core.matrix.check import check_header
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.core.wire import Row
 from offchain.da.accept import AcceptRows, NodeLimits
-from offchain.da.adapters.disk import LocalDisk
 from offchain.da.adapters.disk_proofs import SUFFIX, DiskProofs
-from offchain.da.check import check_header
-from offchain.da.encode import EncodedBlob
 from offchain.da.errors import EncodingFault, PathMismatch
 from offchain.da.fraud import BadRow, BottomProven, find_fraud
+from offchain.node.disk import LocalDisk
 from tests.support.da_network import a_node, a_request, a_site, an_upload, send
 from tests.support.matrices import a_payload, coded_rows, sealed
 

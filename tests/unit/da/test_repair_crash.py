@@ -12,11 +12,14 @@ from offchain.core.layout import N
 from offchain.core.wire import encode_rows
 from offchain.da.adapters.disk_journal import DiskJournal
 from offchain.da.adapters.disk_rows import DiskRows
-from offchain.da.adapters.faulty_disk import Crashed, Fault, FaultyDisk
-from offchain.da.adapters.forgetful_disk import ForgetfulDisk
 from offchain.da.heirs import rows_after
 from offchain.da.ports import Share
-from offchain.da.refusals import ShareCorrupt, StoreBroken, StoreFull
+from offchain.da.refusals import (
+    ShareCorrupt,
+)
+from offchain.node.errors import StoreBroken, StoreFull
+from offchain.node.faulty_disk import Crashed, Fault, FaultyDisk
+from offchain.node.forgetful_disk import ForgetfulDisk
 from tests.support.da_network import a_node, the_engine
 from tests.support.da_repair import Village, endpoint_of, told
 

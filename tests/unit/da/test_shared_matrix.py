@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offchain.core.hashing import keccak
+from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.core.wire import FrameCount, FrameError, FrameIndex, FrameLength, LeafFrame
-from offchain.da.encode import EncodedBlob, encode
 from offchain.da.errors import ItemInvalid, ItemMissing, LeafPathMismatch, SharedMatrixTooLarge
 from offchain.da.shared_matrix import (
     MAX_ITEMS,

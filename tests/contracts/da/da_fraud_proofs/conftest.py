@@ -8,7 +8,7 @@ import boa
 import pytest
 
 from offchain.core.field import Elements
-from offchain.da.encode import EncodedBlob
+from offchain.core.matrix.encode import EncodedBlob
 from tests.support.da import DaSite
 from tests.support.da_challenges import PaidBlob, confirmed, wire_court
 from tests.support.da_encoding import tampered

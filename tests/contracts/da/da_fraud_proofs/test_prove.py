@@ -8,8 +8,8 @@ import pytest
 from offchain.core.field import MODULUS, Elements
 from offchain.core.hashing import keccak
 from offchain.core.layout import K, N
+from offchain.core.matrix.encode import EncodedBlob
 from offchain.core.merkle import row_root
-from offchain.da.encode import EncodedBlob
 from offchain.da.model import BlobState
 from offchain.da.onchain_challenges import WHOLE_ROW, ShownRow
 from tests.contracts.da.da_fraud_proofs.conftest import BAD_ROW, LENGTH, SALT, Unmoved

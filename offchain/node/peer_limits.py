@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from offchain.da.refusals import RateLimited
+from offchain.node.errors import RateLimited
 
 
 @dataclass(frozen=True, slots=True)

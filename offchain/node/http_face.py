@@ -26,7 +26,7 @@ from offchain.core.errors import (
     Unavailable,
     kind_of,
 )
-from offchain.da.refusals import RateLimited
+from offchain.node.errors import RateLimited
 
 HOST: Final = "127.0.0.1"
 OCTETS: Final = "application/octet-stream"

@@ -24,9 +24,7 @@ from offchain.core.field import (
     powers,
 )
 from offchain.core.layout import COSET_DEPTH, K, N, Shape, has_clean_padding, has_clean_top_bytes
-from offchain.core.merkle import data_root, verify_row_path
-from offchain.core.wire import Header
-from offchain.da.errors import (
+from offchain.core.matrix.errors import (
     CombinationMismatch,
     CommitmentInvalid,
     CommitmentMismatch,
@@ -41,6 +39,8 @@ from offchain.da.errors import (
     RowRejected,
     TopByteNotZero,
 )
+from offchain.core.merkle import data_root, verify_row_path
+from offchain.core.wire import Header
 
 RowTriple = tuple[int, Sequence[bytes], Elements]
 MAX_BATCH = 64

@@ -19,9 +19,9 @@ from offchain.core.layout import (
     PayloadEmpty,
     PayloadTooLarge,
 )
+from offchain.core.matrix.encode import decode_verified, encode, leaf_frame_of
 from offchain.core.merkle import row_root, verify_leaf_path, verify_row_path
 from offchain.core.wire import parse_rows
-from offchain.da.encode import decode_verified, encode, leaf_frame_of
 from offchain.da.errors import Bottom, InsufficientRows
 from tests.support.matrices import a_payload, coded_rows, sealed
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from offchain.da.adapters.disk import Chunk
+from offchain.node.disk import Chunk
 
 
 @dataclass(slots=True)

@@ -1,11 +1,11 @@
-"""One engine and one small encoded blob for all tests of the DA layer's arithmetic."""
+"""One engine and one small encoded matrix for all tests of the arithmetic."""
 
 import pytest
 
 from offchain.core.erasure import ErasureEngine
 from offchain.core.erasure.choose import choose_engine
-from offchain.da.check import CheckedHeader, check_header
-from offchain.da.encode import EncodedBlob, encode
+from offchain.core.matrix.check import CheckedHeader, check_header
+from offchain.core.matrix.encode import EncodedBlob, encode
 from tests.support.matrices import a_payload
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from offchain.core.errors import ApogeeError
 from offchain.core.field import MODULUS, elements_of
 from offchain.core.layout import K, N
-from offchain.core.wire import Header, Row, parse_rows
-from offchain.da.check import (
+from offchain.core.matrix.check import (
     CheckedHeader,
     _commitments_hold,
     check_header,
@@ -17,7 +16,8 @@ from offchain.da.check import (
     check_rows,
     path_holds,
 )
-from offchain.da.encode import encode
+from offchain.core.matrix.encode import encode
+from offchain.core.wire import Header, Row, parse_rows
 from offchain.da.errors import (
     CombinationMismatch,
     CommitmentInvalid,

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NoReturn
 
-from offchain.da.adapters.disk import Chunk, Disk
+from offchain.node.disk import Chunk, Disk
 
 
 class Fault(Enum):

@@ -20,12 +20,14 @@ from offchain.core.layout import (
     IndexOutOfRange,
     K,
     N,
+    PayloadTooLarge,
     Shape,
     fill_data_rows,
     has_clean_padding,
     has_clean_top_bytes,
     payload_of,
 )
+from offchain.core.matrix.errors import Bottom, InsufficientRows
 from offchain.core.merkle import (
     CosetTree,
     Digests,
@@ -36,7 +38,6 @@ from offchain.core.merkle import (
     leaf_siblings,
 )
 from offchain.core.wire import Header, LeafFrame, Row, encode_rows
-from offchain.da.errors import Bottom, InsufficientRows, PayloadTooLarge
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from offchain.da.refusals import StoreBroken, StoreFull
+from offchain.node.errors import StoreBroken, StoreFull
 
 TEMPORARY: Final = ".tmp"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
