@@ -27,12 +27,12 @@ from offchain.da.dispersals import DispersalJournal, DispersalRecord, Stage
 from offchain.da.duties import BlobTerms, BlobView
 from offchain.da.errors import Bottom
 from offchain.da.head_watch import HeadWatch
-from offchain.da.matrix_room import HeldMatrix, Lease, MatrixRoom
 from offchain.da.model import BlobState, attestation_digest
 from offchain.da.ports import BlobLedger, BlobTill, Bytes, Settlement
 from offchain.da.refusals import BlobNotPaid, BlobUnknown, NotEnoughSignatures
 from offchain.da.reverts import AlreadyPaid
 from offchain.da.till_desk import TillDesk
+from offchain.node.matrix_room import HeldMatrix, Lease, MatrixRoom
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from offchain.da.disperse import Dispersed, Planned
-from offchain.da.matrix_room import Lease, MatrixRoom
 from offchain.da.ports import Bytes
+from offchain.node.matrix_room import Lease, MatrixRoom
 
 ReadPayload = Callable[[], Awaitable[Bytes]]
 

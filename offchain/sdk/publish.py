@@ -17,11 +17,11 @@ from offchain.da.dispersals import DispersalRecord, Stage
 from offchain.da.disperse import Dispersed, Planned, Progress, Watcher
 from offchain.da.duties import BlobTerms, BlobView
 from offchain.da.errors import Bottom
-from offchain.da.matrix_room import HeldMatrix, Lease, MatrixRoom
 from offchain.da.model import BlobState
 from offchain.da.ports import BlobLedger, Bytes
 from offchain.da.receipts import ItemStatement, SignedItemReceipt, require_receipt
 from offchain.da.refusals import BlobNotPaid, BlobUnknown, NotEnoughSignatures
+from offchain.node.matrix_room import HeldMatrix, Lease, MatrixRoom
 from offchain.sdk.errors import GatewayContradicted
 from offchain.sdk.gateway_client import GatewayClient, Taken
 

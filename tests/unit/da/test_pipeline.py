@@ -17,7 +17,6 @@ from offchain.da.body import Body
 from offchain.da.dispersals import Stage
 from offchain.da.disperse import Dispersed, Progress
 from offchain.da.duties import BlobTerms
-from offchain.da.matrix_room import MatrixRoom
 from offchain.da.model import BlobState, Certificate
 from offchain.da.pipeline import DispersePipeline, PipelineRules
 from offchain.da.ports import Outcome, Settlement
@@ -25,6 +24,7 @@ from offchain.da.refusals import NodeUnreachable
 from offchain.da.reverts import CertificateInvalid
 from offchain.da.till_desk import TillDesk
 from offchain.node.faulty_disk import Crashed
+from offchain.node.matrix_room import MatrixRoom
 from tests.support.da_network import Site, a_site, memory_network, some_bytes
 
 MATRICES = 3  # DispersalRules' default
