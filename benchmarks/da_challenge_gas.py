@@ -24,17 +24,11 @@ from offchain.core.hashing import keccak
 from offchain.core.layout import STEP_PAYLOAD_BYTES, K, N
 from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.core.merkle import CosetTree, data_root, row_root
+from offchain.core.typed_data import words
 from offchain.core.units import WEI_PER_COIN
 from offchain.core.wire import Header
 from offchain.da.fraud import point_of
-from offchain.da.model import (
-    Attestation,
-    Blob,
-    attestation_digest,
-    domain_separator,
-    encode_absent,
-    words,
-)
+from offchain.da.model import Attestation, Blob, attestation_digest, domain_separator, encode_absent
 from offchain.da.onchain_challenges import WHOLE_ROW
 from offchain.da.quorums import absent_signer
 

@@ -21,7 +21,7 @@ from offchain.core.layout import COSETS, MAX_PAYLOAD_BYTES, K, N, Shape
 from offchain.core.matrix.check import check_header, check_rows
 from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.core.wire import HEADER_BYTES, Header, parse_rows
-from offchain.da.body import Body
+from offchain.node.body import Body
 
 BLOB_ID = bytes(32)
 DIGEST = bytes(range(32))

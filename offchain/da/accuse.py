@@ -17,6 +17,7 @@ from typing import Final
 
 from offchain.core.bls import PublicKey, Signature, verify
 from offchain.core.hashing import keccak
+from offchain.core.typed_data import words
 from offchain.da.announce import announce
 from offchain.da.model import (
     Attestation,
@@ -25,7 +26,6 @@ from offchain.da.model import (
     attestation_digest,
     blob_words,
     encode_equivocation,
-    words,
 )
 from offchain.da.ports import BlobLedger, Court, RequestSigner, Settlement
 from offchain.da.receipts import ITEM_RECEIPT_TYPE, SignedItemReceipt, receipt_signer

@@ -19,10 +19,10 @@ from offchain.core.matrix.encode import EncodedBlob
 from offchain.da.accept import read_view
 from offchain.da.aggregate import parse_signature
 from offchain.da.authenticate import SignedRequest, request_digest
-from offchain.da.body import Body
 from offchain.da.duties import BlobView, Duties, Duty, rows_in_bitmap
 from offchain.da.ports import BlobLedger, NodeClient, RequestSigner
 from offchain.da.refusals import AnswerInvalid, NodeRefused
+from offchain.node.body import Body
 
 log = logging.getLogger(__name__)
 

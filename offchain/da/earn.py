@@ -17,11 +17,11 @@ from offchain.core.errors import ApogeeError, Corrupt, NotFound
 from offchain.core.hashing import keccak
 from offchain.core.layout import LEAF_BYTES
 from offchain.core.matrix.encode import leaf_frame_of
+from offchain.core.typed_data import words
 from offchain.core.wire import Row
 from offchain.da.accept import read_view
 from offchain.da.dispute_ports import Draw, Lottery
 from offchain.da.duties import Duty
-from offchain.da.model import words
 from offchain.da.ports import BlobLedger, RowStore
 from offchain.da.reverts import PoolTooSmall, RoundFull, RoundNotOpen
 from offchain.da.sampling_book import Round

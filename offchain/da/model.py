@@ -18,18 +18,15 @@ from offchain.core.bls import PublicKey, Signature
 from offchain.core.errors import InvalidInput
 from offchain.core.hashing import TAG_BLOB, Digest, keccak
 from offchain.core.layout import COLUMN_STEP, MAX_COLUMNS, STEP_PAYLOAD_BYTES, K, N
+from offchain.core.typed_data import DOMAIN_TYPE, words
 from offchain.core.units import Seconds, Wei
 
-ADDRESS_BYTES: Final = 20
 COMMITMENT_BYTES: Final = 48
 ABSENT_BYTES: Final = 102
 MAX_ABSENT: Final = 170
 WIDE_ABSENT: Final = 1_022
 ABSENT_WORDS: Final = 4
 TREASURY_BPS: Final = 1_000
-DOMAIN_TYPE: Final = keccak(
-    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-)
 ATTESTATION_TYPE: Final = keccak(
     b"Attestation(bytes32 blobId,uint64 epoch,uint32 quorumId,bytes32 seed,bytes32 dataRoot,"
     b"bytes commitment,uint32 columns,uint64 length,uint64 expiry)"
@@ -176,22 +173,6 @@ class Equivocation:
     first_signature: Signature
     second: Attestation
     second_signature: Signature
-
-
-def word(value: int | bytes) -> bytes:
-    """One ABI word: an integer or an address to the right, 32 bytes as they are."""
-    if isinstance(value, int):
-        return value.to_bytes(32, "big")
-    if len(value) == 32:
-        return value
-    if len(value) == ADDRESS_BYTES:
-        return bytes(12) + value
-    raise InvalidInput("an ABI word is an integer, an address or 32 bytes", length=len(value))
-
-
-def words(*values: int | bytes) -> bytes:
-    """ABI words in a row."""
-    return b"".join(word(value) for value in values)
 
 
 def blob_words(blob: Blob) -> bytes:

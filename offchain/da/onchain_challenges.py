@@ -12,9 +12,10 @@ from typing import Final
 from offchain.chain.contract import ContractClient
 from offchain.chain.model import BlockRef, TypedCall
 from offchain.core.hashing import Digest, keccak
+from offchain.core.typed_data import words
 from offchain.core.units import Seconds, Wei
 from offchain.da import reverts
-from offchain.da.model import Blob, words
+from offchain.da.model import Blob
 
 WHOLE_ROW: Final = (1 << 32) - 1
 NO_ABSENT: Final = (0, 0, 0, 0)

@@ -12,9 +12,9 @@ from offchain.core.bls import Signature
 from offchain.core.errors import ApogeeError
 from offchain.core.wire import Header, Row
 from offchain.da.authenticate import SignedRequest
-from offchain.da.body import Body
 from offchain.da.duties import BlobTerms, BlobView, Moment
 from offchain.da.model import Certificate
+from offchain.node.body import Body
 
 Bytes = bytes | bytearray | memoryview
 

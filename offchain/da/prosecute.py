@@ -14,10 +14,10 @@ from typing import Final, Protocol
 from offchain.core.errors import NotFound, Rejected
 from offchain.core.hashing import Digest, keccak
 from offchain.core.merkle import row_root
+from offchain.core.typed_data import words
 from offchain.da.announce import announce
 from offchain.da.dispute_ports import FraudDesk
 from offchain.da.fraud import BadLeaf, BottomProven, FraudProof
-from offchain.da.model import words
 from offchain.da.onchain_challenges import WHOLE_ROW
 from offchain.da.ports import BlobLedger, RequestSigner, Settlement
 from offchain.da.reverts import NothingToConvict

@@ -14,7 +14,8 @@ from offchain.core.bls import PublicKey, aggregate_keys
 from offchain.core.errors import InvalidInput
 from offchain.core.hashing import TAG_DA_ASSIGN, TAG_DA_SEED, Digest, keccak
 from offchain.core.layout import N
-from offchain.da.model import AbsentSigner, seal_of, words
+from offchain.core.typed_data import words
+from offchain.da.model import AbsentSigner, seal_of
 
 MIN_QUORUM_SIGNERS: Final = 512
 MAX_PAGE: Final = 64

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from offchain.core.hashing import DIGEST_BYTES, Digest, keccak
+from offchain.core.typed_data import words
 from offchain.da.authenticate import SIGNATURE_BYTES, recover_sender
 from offchain.da.errors import ItemInvalid
-from offchain.da.model import words
 from offchain.da.ports import Bytes, RequestSigner
 from offchain.da.refusals import RequestMalformed, SenderNotDisperser
 

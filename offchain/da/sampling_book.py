@@ -13,8 +13,8 @@ from typing import Final
 
 from offchain.core.hashing import TAG_DA_SAMPLE, Digest, keccak
 from offchain.core.layout import LEAF_BYTES
+from offchain.core.typed_data import words
 from offchain.core.units import Wei
-from offchain.da.model import words
 from offchain.da.reverts import LeafLost, LeafWonAlready, RoundFull, RoundNotOpen
 
 TARGET_WINS: Final = 16

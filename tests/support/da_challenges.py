@@ -8,7 +8,8 @@ import boa
 
 from offchain.core.hashing import keccak
 from offchain.core.matrix.encode import EncodedBlob
-from offchain.da.model import Blob, words
+from offchain.core.typed_data import words
+from offchain.da.model import Blob
 from offchain.da.onchain_challenges import WHOLE_ROW, ShownRow
 from offchain.da.quorums import owner_of_row
 from tests.support.da import (

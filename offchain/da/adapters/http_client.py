@@ -20,9 +20,9 @@ from offchain.core.bls import SIGNATURE_BYTES
 from offchain.core.layout import LEAF_BYTES
 from offchain.core.wire import HEADER_BYTES
 from offchain.da.authenticate import SignedRequest
-from offchain.da.body import Body
 from offchain.da.duties import BITMAP_BYTES
 from offchain.da.refusals import AnswerInvalid, NodeRefused, NodeSlow, NodeUnreachable
+from offchain.node.body import Body
 from offchain.node.bounded_answer import json_object, read_bounded
 
 MAX_PROBLEM_BYTES: Final = 16_384

@@ -9,10 +9,11 @@ from py_arkworks_bls12381 import G2Point
 from offchain.core.bls import PublicKey, Signature, verify
 from offchain.core.errors import Rejected
 from offchain.core.hashing import keccak
+from offchain.core.typed_data import words
 from offchain.core.units import Seconds
 from offchain.da.accuse import DA_EQUIVOCATION
 from offchain.da.adapters.memory_chain import MemoryChain
-from offchain.da.model import Attestation, attestation_digest, equivocation_subject, words
+from offchain.da.model import Attestation, attestation_digest, equivocation_subject
 from offchain.da.ports import Settlement
 
 _WORDS = 36

@@ -17,6 +17,7 @@ from offchain.core.hashing import DIGEST_BYTES, keccak
 from offchain.core.layout import COSET_DEPTH
 from offchain.core.matrix.check import check_header
 from offchain.core.merkle import verify_leaf_path, verify_row_path
+from offchain.core.typed_data import words
 from offchain.core.units import Seconds, Wei
 from offchain.core.wire import LeafFrame, Row
 from offchain.da.adapters.memory_chain import MemoryChain
@@ -24,7 +25,7 @@ from offchain.da.challenge_book import Asked, Caller, ChallengeBook, Duty
 from offchain.da.dispute_ports import Draw, Fate, OpenChallenge, Posted
 from offchain.da.duties import BlobView
 from offchain.da.fraud import BadLeaf, FraudProof, find_fraud, first_dirty_leaf
-from offchain.da.model import BlobState, words
+from offchain.da.model import BlobState
 from offchain.da.ports import Settlement
 from offchain.da.prosecute import evidence_of
 from offchain.da.reverts import EncodingSound, NotAnnounced, NothingToConvict, PathInvalid

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from offchain.core.errors import ApogeeError
 from offchain.da.accept import AcceptRows
 from offchain.da.authenticate import SignedRequest
-from offchain.da.body import Body
 from offchain.da.refusals import AnswerInvalid, NodeRefused, NodeUnreachable
 from offchain.da.serve import RowServer
+from offchain.node.body import Body
 
 PIECE_BYTES = 65_536
 

@@ -21,10 +21,10 @@ from offchain.core.bls import Signature, verify
 from offchain.core.wire import parse_rows
 from offchain.da.adapters.disk_journal import DiskJournal
 from offchain.da.adapters.http_client import HttpNodeClient
-from offchain.da.body import Body
 from offchain.da.duties import rows_in_bitmap
 from offchain.da.model import attestation_digest
 from offchain.da.refusals import NodeUnreachable
+from offchain.node.body import Body
 from offchain.node.disk import LocalDisk
 from tests.support.da_network import Site, Upload, a_request, agreed_site, free_ports
 

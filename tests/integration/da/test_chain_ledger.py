@@ -4,8 +4,8 @@ from pathlib import Path
 
 from offchain.chain.ports import Question
 from offchain.core.hashing import keccak
+from offchain.core.typed_data import words
 from offchain.da.duties import Duties
-from offchain.da.model import words
 from offchain.da.onchain import DAEntranceClient, DASignersClient
 from offchain.da.quorums import Page
 from tests.integration.da.test_clients import Stage

@@ -12,9 +12,9 @@ from offchain.da.accept import NodeLimits
 from offchain.da.adapters.http_client import HttpNodeClient, origin_of
 from offchain.da.adapters.http_node import build_node_app
 from offchain.da.adapters.lying_server import Lie, LyingServer
-from offchain.da.body import Body
 from offchain.da.duties import rows_in_bitmap
 from offchain.da.refusals import AnswerInvalid, NodeRefused, NodeSlow, NodeUnreachable
+from offchain.node.body import Body
 from offchain.node.peer_limits import PeerRate
 from tests.support.da_network import (
     HttpNetwork,

@@ -7,11 +7,12 @@ import pytest
 
 from offchain.core.errors import Rejected
 from offchain.core.hashing import keccak
+from offchain.core.typed_data import words
 from offchain.da.accuse import Accuse, SignedAttestation, accusation_of, find_equivocation
 from offchain.da.adapters.equivocating_signer import EquivocatingSigner
 from offchain.da.adapters.memory_court import MemoryCourt
 from offchain.da.adapters.request_signer import LocalRequestSigner
-from offchain.da.model import Attestation, Equivocation, attestation_digest, words
+from offchain.da.model import Attestation, Equivocation, attestation_digest
 from offchain.da.refusals import NoEquivocation
 from tests.support.da_network import Site, a_secret, a_site, an_upload
 

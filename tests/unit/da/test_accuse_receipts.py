@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from offchain.core.hashing import keccak
+from offchain.core.typed_data import words
 from offchain.da.accuse import (
     accusation_of,
     encode_receipt_equivocation,
@@ -12,7 +13,7 @@ from offchain.da.accuse import (
     receipt_subject,
 )
 from offchain.da.adapters.request_signer import LocalRequestSigner
-from offchain.da.model import Blob, domain_separator, words
+from offchain.da.model import Blob, domain_separator
 from offchain.da.receipts import ItemStatement, SignedItemReceipt, sign_item_receipt
 from offchain.da.refusals import NoEquivocation
 

@@ -12,6 +12,7 @@ from offchain.core.bls import SecretKey
 from offchain.core.errors import InvalidInput
 from offchain.core.hashing import keccak
 from offchain.core.layout import STEP_PAYLOAD_BYTES
+from offchain.core.typed_data import word
 from offchain.da.model import (
     AbsentSigner,
     Attestation,
@@ -31,7 +32,6 @@ from offchain.da.model import (
     encode_equivocation,
     fee_wei,
     seal_of,
-    word,
 )
 
 ENTRANCE = bytes(range(20))

@@ -13,7 +13,6 @@ from offchain.da.adapters.memory_chain import MemoryChain
 from offchain.da.adapters.memory_dispersals import MemoryDispersals
 from offchain.da.adapters.memory_node import MemoryNode, MemoryNodeClient
 from offchain.da.authenticate import SignedRequest
-from offchain.da.body import Body
 from offchain.da.dispersals import Stage
 from offchain.da.disperse import Dispersed, Progress
 from offchain.da.duties import BlobTerms
@@ -23,6 +22,7 @@ from offchain.da.ports import Outcome, Settlement
 from offchain.da.refusals import NodeUnreachable
 from offchain.da.reverts import CertificateInvalid
 from offchain.da.till_desk import TillDesk
+from offchain.node.body import Body
 from offchain.node.faulty_disk import Crashed
 from offchain.node.matrix_room import MatrixRoom
 from tests.support.da_network import Site, a_site, memory_network, some_bytes

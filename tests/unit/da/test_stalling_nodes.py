@@ -5,8 +5,8 @@ import asyncio
 from offchain.da.adapters.memory_chain import ChainRules
 from offchain.da.adapters.memory_node import MemoryNode, MemoryNodeClient
 from offchain.da.authenticate import SignedRequest
-from offchain.da.body import Body
 from offchain.da.disperse import Dispersed
+from offchain.node.body import Body
 from tests.support.da_network import a_site, memory_network, some_bytes
 
 

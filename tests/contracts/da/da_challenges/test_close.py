@@ -4,7 +4,8 @@ import boa
 import pytest
 
 from offchain.core.hashing import keccak
-from offchain.da.model import BlobState, words
+from offchain.core.typed_data import words
+from offchain.da.model import BlobState
 from offchain.da.onchain_challenges import WHOLE_ROW
 from tests.contracts.da.da_challenges.conftest import Unmoved
 from tests.support.da import EVIDENCE_SECONDS, WINDOWS

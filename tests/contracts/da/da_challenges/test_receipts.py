@@ -8,8 +8,9 @@ import pytest
 from eth_account import Account
 
 from offchain.core.hashing import keccak
+from offchain.core.typed_data import words
 from offchain.da.accuse import ReceiptEquivocation, encode_receipt_equivocation, receipt_subject
-from offchain.da.model import Blob, dispersal_digest, domain_separator, words
+from offchain.da.model import Blob, dispersal_digest, domain_separator
 from offchain.da.receipts import ItemStatement, SignedItemReceipt, item_receipt_digest
 from tests.support.da import DaSite, a_blob, draw, pay, raw
 from tests.support.da_challenges import DA_EQUIVOCATION, wire_court

@@ -4,13 +4,13 @@ Header and rows frame of offchain/core/wire.py, in pieces. A body that is hashed
 few chunks in memory, so any number of nodes can be sent to at once.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
 from offchain.core.matrix.encode import EncodedBlob
 from offchain.core.wire import rows_frame_pieces
-from offchain.da.authenticate import body_digest
 
 Piece = bytes | bytearray | memoryview
 CHUNK_BYTES: Final = 1 << 18
@@ -38,7 +38,10 @@ class Body:
 
     def digest(self) -> bytes:
         """SHA-256, as Content-Digest carries it."""
-        return body_digest(*self.pieces)
+        sponge = hashlib.sha256()
+        for piece in self.pieces:
+            sponge.update(piece)
+        return sponge.digest()
 
     def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
         """The bytes in order, about `size` at a time."""
