@@ -6,6 +6,7 @@
   logs/<process>.log    what each process printed
   devnet/               chain state          deployments/  addresses
   keys/                 operators' keys      nodes/<n>/    rows of one da-node
+  storage/<n>/          shards of one storage-node
   disperser/            journal, uploads     jobs/         queues of the embedded broker
   gateway/              answers kept         connection.json  where programs find all this
 
@@ -89,6 +90,9 @@ class Home:
     def node(self, index: int) -> Path:
         return self.root / "nodes" / str(index)
 
+    def storage_node(self, index: int) -> Path:
+        return self.root / "storage" / str(index)
+
     def log(self, process: str) -> Path:
         return self.root / "logs" / f"{process}.log"
 
@@ -150,11 +154,17 @@ def project_tools() -> Path:
 
 def process_names(nodes: int) -> list[str]:
     """Every process of a home that has an HTTP face."""
-    return ["devnet", *(node_name(index) for index in range(nodes)), GATEWAY]
+    numbers = range(nodes)
+    da_nodes, storage_nodes = map(node_name, numbers), map(storage_node_name, numbers)
+    return ["devnet", *da_nodes, *storage_nodes, GATEWAY]
 
 
 def node_name(index: int) -> str:
     return f"da-node-{index}"
+
+
+def storage_node_name(index: int) -> str:
+    return f"storage-node-{index}"
 
 
 def choose_ports(names: list[str]) -> dict[str, int]:

@@ -185,7 +185,7 @@ class System:
 
     def _load_or_make_manifest(self) -> Manifest:
         if self.home.manifest.exists():
-            return self._with_gateway(Manifest.load(self.home))
+            return self._with_every_port(Manifest.load(self.home))
         nodes = self.settings.nodes
         manifest = Manifest(
             DEVNET_CHAIN_ID, self.settings.backend, nodes, choose_ports(process_names(nodes))
@@ -193,10 +193,10 @@ class System:
         manifest.save(self.home)
         return manifest
 
-    def _with_gateway(self, manifest: Manifest) -> Manifest:
-        """A home from before there was a gateway gets a port for it."""
-        if GATEWAY in manifest.ports:
-            return manifest
-        manifest = replace(manifest, ports={**manifest.ports, **choose_ports([GATEWAY])})
-        manifest.save(self.home)
+    def _with_every_port(self, manifest: Manifest) -> Manifest:
+        """A home that was made when Apogee had fewer processes gets ports for the others."""
+        missing = [one for one in process_names(manifest.nodes) if one not in manifest.ports]
+        if missing:
+            manifest = replace(manifest, ports={**manifest.ports, **choose_ports(missing)})
+            manifest.save(self.home)
         return manifest

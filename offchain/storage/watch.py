@@ -1,0 +1,75 @@
+"""What one operator owes, decided from the chain's state at one block. Pure.
+
+  own seats         every file of the group that is stored, also what came while it was absent
+  seats to follow   the same, from the moment rebuilding is due
+Rebuilding is lazy: a vacant seat is rebuilt after `patience_seconds`, at once when few are left, so
+that an outage of many seats does not make everybody read everything; a hand-over begins at once.
+Source: docs/protocol/storage.md#keeping, INV-STO-12.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from offchain.storage.keep_ports import GroupNow, KeeperLedger, Moment, OwedFile, SeatNow
+from offchain.storage.model import SeatState, profile_of
+
+DAY: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """`vacant_seconds`: how long a vacant seat waits while enough others live."""
+
+    vacant_seconds: int = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything around one operator at one block."""
+
+    operator: int
+    moment: Moment
+    groups: tuple[GroupNow, ...]
+    files: Mapping[int, tuple[OwedFile, ...]]
+
+    def owed(self) -> Iterator[tuple[GroupNow, SeatNow, OwedFile]]:
+        """What its own seats answer for, file by file."""
+        for group in self.groups:
+            for seat in group.seats_of(self.operator):
+                if seat.is_live:
+                    for file in self.live_files(group):
+                        yield group, seat, file
+
+    def to_follow(self, patience: Patience) -> Iterator[tuple[GroupNow, SeatNow]]:
+        """Seats it is drawn for and should make its own now."""
+        for group in self.groups:
+            for seat in group.to_follow(self.operator):
+                if is_rebuild_due(group, seat, self.moment.time, patience):
+                    yield group, seat
+
+    def live_files(self, group: GroupNow) -> list[OwedFile]:
+        return [one for one in self.files[group.group] if one.is_owed(self.moment.time)]
+
+
+def look_around(ledger: KeeperLedger, operator: int, *, at: Moment) -> Surroundings:
+    """Read everything that is owed, at one block. Raises: Unavailable."""
+    groups = ledger.groups_of(operator, at=at)
+    files = {one.group: ledger.files_of(one.group, at=at) for one in groups}
+    return Surroundings(operator, at, groups, files)
+
+
+def is_rebuild_due(group: GroupNow, seat: SeatNow, now: int, patience: Patience) -> bool:
+    """Whether the successor of a seat should begin to make its shards."""
+    if seat.state is SeatState.LEAVING:
+        return True
+    if seat.state is not SeatState.VACANT:
+        return False
+    return now >= seat.since + patience.vacant_seconds or is_thin(group)
+
+
+def is_thin(group: GroupNow) -> bool:
+    """Whether at most k + (n-k)/2 seats still serve."""
+    profile = profile_of(group.profile)
+    serving = sum(seat.state not in {SeatState.VACANT, SeatState.SUSPECT} for seat in group.seats)
+    return serving <= profile.enough + (profile.seats - profile.enough) // 2
