@@ -2,7 +2,7 @@
 
 All trees and identifiers use keccak-256, because a contract checks them. A tag is the
 keccak-256 of an ASCII name, so one purpose's digest is never another's.
-Source: docs/protocol/da.md, docs/protocol/staking.md.
+Source: docs/protocol/da.md, docs/protocol/staking.md, docs/protocol/storage.md.
 """
 
 from collections.abc import Iterable
@@ -37,6 +37,8 @@ TAG_POSSESSION: Final = _tag("apogee.stake.possession.v1")
 TAG_BEACON: Final = _tag("apogee.beacon.message.v1")
 TAG_BEACON_OUT: Final = _tag("apogee.beacon.output.v1")
 TAG_OFFENCE: Final = _tag("apogee.court.offence.v1")
+TAG_STORAGE_FILE: Final = _tag("apogee.storage.file.v1")
+TAG_STORAGE_SUBMISSION: Final = _tag("apogee.storage.submission.v1")
 
 TAGS: Final[dict[str, Digest]] = {
     "apogee.da.rlc.v1": TAG_RLC,
@@ -50,6 +52,8 @@ TAGS: Final[dict[str, Digest]] = {
     "apogee.beacon.message.v1": TAG_BEACON,
     "apogee.beacon.output.v1": TAG_BEACON_OUT,
     "apogee.court.offence.v1": TAG_OFFENCE,
+    "apogee.storage.file.v1": TAG_STORAGE_FILE,
+    "apogee.storage.submission.v1": TAG_STORAGE_SUBMISSION,
 }
 
 
