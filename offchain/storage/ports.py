@@ -85,7 +85,11 @@ class ScrubOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SeatView:
-    """One seat of a group; `successor` 0 when none is drawn. `key` is its operator's BLS key."""
+    """One seat of a group; `successor` 0 when none is drawn. `key` is its operator's BLS key.
+
+    A vacant seat names who lost it. `since`: chain time from which its operator answers for it; of
+    a vacant one from which nobody does.
+    """
 
     seat: int
     operator: int
@@ -93,6 +97,12 @@ class SeatView:
     endpoint: str
     key: PublicKey | None = None
     successor: int = 0
+    since: int = 0
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether its operator answers for what the seat keeps."""
+        return self.state in {SeatState.SERVING, SeatState.SUSPECT, SeatState.LEAVING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,8 @@ class GroupView:
 class StoredFile:
     """One submission as StorageMarket knows it. `group` 0 until it is placed.
 
-    `expiry`: as receipts name it, when the paid term is over, in chain seconds.
+    `expiry`: as receipts name it, when the paid term is over, in chain seconds. `keep_until`: from
+    when on nobody owes it, grace included; before receipts the last second for them.
     """
 
     file_id: bytes
@@ -121,6 +132,11 @@ class StoredFile:
     group: int
     expiry: int
     placed_block: int = 0
+    keep_until: int = 0
+
+    def is_owed(self, now: int) -> bool:
+        """Whether every seat of its group answers for it at this chain time."""
+        return self.state is FileState.STORED and now < self.keep_until
 
 
 @dataclass(frozen=True, slots=True)

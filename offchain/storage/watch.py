@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from offchain.storage.keep_ports import GroupNow, KeeperLedger, Moment, OwedFile, SeatNow
-from offchain.storage.model import SeatState, profile_of
+from offchain.chain.model import Block
+from offchain.storage.keep_ports import KeeperLedger
+from offchain.storage.model import SeatState
+from offchain.storage.ports import GroupView, SeatView, StoredFile
 
 DAY: Final = 86_400
 
@@ -29,37 +31,39 @@ class Surroundings:
     """Everything around one operator at one block."""
 
     operator: int
-    moment: Moment
-    groups: tuple[GroupNow, ...]
-    files: Mapping[int, tuple[OwedFile, ...]]
+    block: Block
+    groups: tuple[GroupView, ...]
+    files: Mapping[int, tuple[StoredFile, ...]]
 
-    def owed(self) -> Iterator[tuple[GroupNow, SeatNow, OwedFile]]:
+    def owed(self) -> Iterator[tuple[GroupView, SeatView, StoredFile]]:
         """What its own seats answer for, file by file."""
         for group in self.groups:
-            for seat in group.seats_of(self.operator):
-                if seat.is_live:
+            for seat in group.seats:
+                if seat.operator == self.operator and seat.is_owed:
                     for file in self.live_files(group):
                         yield group, seat, file
 
-    def to_follow(self, patience: Patience) -> Iterator[tuple[GroupNow, SeatNow]]:
+    def to_follow(self, patience: Patience) -> Iterator[tuple[GroupView, SeatView]]:
         """Seats it is drawn for and should make its own now."""
         for group in self.groups:
-            for seat in group.to_follow(self.operator):
-                if is_rebuild_due(group, seat, self.moment.time, patience):
+            for seat in group.seats:
+                if seat.successor == self.operator and is_rebuild_due(
+                    group, seat, self.block.timestamp, patience
+                ):
                     yield group, seat
 
-    def live_files(self, group: GroupNow) -> list[OwedFile]:
-        return [one for one in self.files[group.group] if one.is_owed(self.moment.time)]
+    def live_files(self, group: GroupView) -> list[StoredFile]:
+        return [one for one in self.files[group.group] if one.is_owed(self.block.timestamp)]
 
 
-def look_around(ledger: KeeperLedger, operator: int, *, at: Moment) -> Surroundings:
+def look_around(ledger: KeeperLedger, operator: int, *, at: Block) -> Surroundings:
     """Read everything that is owed, at one block. Raises: Unavailable."""
     groups = ledger.groups_of(operator, at=at)
     files = {one.group: ledger.files_of(one.group, at=at) for one in groups}
     return Surroundings(operator, at, groups, files)
 
 
-def is_rebuild_due(group: GroupNow, seat: SeatNow, now: int, patience: Patience) -> bool:
+def is_rebuild_due(group: GroupView, seat: SeatView, now: int, patience: Patience) -> bool:
     """Whether the successor of a seat should begin to make its shards."""
     if seat.state is SeatState.LEAVING:
         return True
@@ -68,8 +72,8 @@ def is_rebuild_due(group: GroupNow, seat: SeatNow, now: int, patience: Patience)
     return now >= seat.since + patience.vacant_seconds or is_thin(group)
 
 
-def is_thin(group: GroupNow) -> bool:
+def is_thin(group: GroupView) -> bool:
     """Whether at most k + (n-k)/2 seats still serve."""
-    profile = profile_of(group.profile)
+    profile = group.profile
     serving = sum(seat.state not in {SeatState.VACANT, SeatState.SUSPECT} for seat in group.seats)
     return serving <= profile.enough + (profile.seats - profile.enough) // 2
