@@ -13,10 +13,11 @@ from ..interfaces import IStakeView
 from ..shared import bls12_381
 from ..shared import checkpoints
 from ..shared import constants as C
+from ..shared import g1_words
 from ..shared import governed
+from ..shared import stake_path
 from . import epoch_clock
 from . import operator_keys
-from . import stake_path
 from . import stake_tree
 
 implements: IOperatorRegistry
@@ -264,7 +265,7 @@ def root_at(service: uint256, epoch: uint256) -> bytes32:
 @view
 @reentrant
 def aggregate_key(service: uint256) -> Bytes[128]:
-    return operator_keys._unpack(stake_tree.aggregates[service])
+    return g1_words._unpack(stake_tree.aggregates[service])
 
 
 @external

@@ -17,9 +17,9 @@ from ..interfaces import IStakeView
 from ..shared import bls12_381
 from ..shared import constants as C
 from ..shared import governed
+from ..shared import stake_cover
+from ..shared import stake_path
 from . import beacon_history
-from . import stake_cover
-from . import stake_path
 
 implements: IRandomBeacon
 

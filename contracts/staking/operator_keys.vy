@@ -12,9 +12,9 @@ from ..interfaces import IOperatorRegistry
 from ..interfaces import IStakeView
 from ..shared import bls12_381
 from ..shared import constants as C
+from ..shared import g1_words
 
 LOW_32: constant(uint256) = 2**32 - 1
-HALF: constant(uint256) = 2**128 - 1
 
 operator_count: public(uint256)
 owners: HashMap[uint256, address]
@@ -64,7 +64,7 @@ def _rotate(stake: address, operator_id: uint256, key: Bytes[128], proof: Bytes[
 def _store_key(operator_id: uint256, key_hash: bytes32, key: Bytes[128]):
     self.key_hashes[operator_id] = key_hash
     self.ids_by_key[key_hash] = operator_id
-    self.bodies[key_hash] = self._pack(key)
+    self.bodies[key_hash] = g1_words._pack(key)
 
 
 @internal
@@ -158,28 +158,7 @@ def _key_hash_at(operator_id: uint256, epoch: uint256) -> bytes32:
 @internal
 @view
 def _key(key_hash: bytes32) -> Bytes[128]:
-    return self._unpack(self.bodies[key_hash])
-
-
-@internal
-@pure
-def _pack(key: Bytes[128]) -> uint256[3]:
-    x_high: uint256 = convert(slice(key, 0, 32), uint256)
-    x_low: uint256 = convert(slice(key, 32, 32), uint256)
-    y_high: uint256 = convert(slice(key, 64, 32), uint256)
-    y_low: uint256 = convert(slice(key, 96, 32), uint256)
-    return [x_high << 128 | y_high & HALF, x_low, y_low]
-
-
-@internal
-@pure
-def _unpack(body: uint256[3]) -> Bytes[128]:
-    return concat(
-        convert(body[0] >> 128, bytes32),
-        convert(body[1], bytes32),
-        convert(body[0] & HALF, bytes32),
-        convert(body[2], bytes32),
-    )
+    return g1_words._unpack(self.bodies[key_hash])
 
 
 @internal

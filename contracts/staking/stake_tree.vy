@@ -13,8 +13,9 @@ from ..interfaces import IOperatorRegistry
 from ..shared import bls12_381
 from ..shared import checkpoints
 from ..shared import constants as C
+from ..shared import g1_words
+from ..shared import stake_path
 from . import operator_keys
-from . import stake_path
 
 uses: checkpoints
 uses: operator_keys
@@ -207,8 +208,8 @@ def _add_to_aggregate(service: uint256, epoch: uint256, key: Bytes[128]):
         self.former_aggregates[service][count] = self.aggregate_hashes[service]
         self.former_aggregate_since[service][count] = since
         self.desks[service] = desk + (1 << 32)
-    total: Bytes[128] = bls12_381._add(operator_keys._unpack(self.aggregates[service]), key)
-    self.aggregates[service] = operator_keys._pack(total)
+    total: Bytes[128] = bls12_381._add(g1_words._unpack(self.aggregates[service]), key)
+    self.aggregates[service] = g1_words._pack(total)
     self.aggregate_since[service] = epoch
     self.aggregate_hashes[service] = keccak256(total)
 

@@ -6,7 +6,7 @@
 
 A cover shows several leaves at once, left to right: a closed subtree is the word
 `level << 128 | sum`, an opened leaf `operator id << 136 | weight`.
-Source: docs/protocol/staking.md#snapshots, contracts/staking/stake_path.vy, stake_cover.vy.
+Source: docs/protocol/staking.md#snapshots, contracts/shared/stake_path.vy, stake_cover.vy.
 """
 
 from collections.abc import Collection, Mapping

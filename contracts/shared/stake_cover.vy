@@ -9,7 +9,7 @@
      an opened leaf is `operator id << 136 | weight` (its key comes from `keys`). The stack holds one subtree per bit
      of the position, as a binary counter does; two equal ones become their parent at once.
 """
-from ..shared import constants as C
+from . import constants as C
 from . import stake_path
 
 MAX_OPENED: constant(uint256) = 32

@@ -6,9 +6,9 @@
 @notice Invariant: a path that folds to a frozen root proves a weight and its interval on the line [0, total).
 @dev leaf = keccak256(0x00 || operator id 4 || weight 16 || key hash 32)
      node = keccak256(0x01 || left 32 || right 32 || left sum 16 || right sum 16)
-     An empty subtree of any size is 32 zero bytes with sum 0. No state: RandomBeacon and others import it too.
+     An empty subtree of any size is 32 zero bytes with sum 0. No state: Staking and every service that proves a draw import it.
 """
-from ..shared import constants as C
+from . import constants as C
 
 MAX_SUM: constant(uint256) = 2**128
 
