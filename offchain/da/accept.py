@@ -30,7 +30,6 @@ from offchain.da.authenticate import SignedRequest, request_digest, require_send
 from offchain.da.duties import BlobView, Duty
 from offchain.da.errors import EncodingFault
 from offchain.da.fraud import BottomProven, find_fraud
-from offchain.da.header_desk import HeaderDesk
 from offchain.da.model import BlobState, attestation_digest
 from offchain.da.ports import (
     AttestationSigner,
@@ -54,6 +53,7 @@ from offchain.da.refusals import (
     UploadSlow,
     WrongRows,
 )
+from offchain.node.header_desk import HeaderDesk
 
 ROWS_HEAD_BYTES: Final = 44
 ROW_HEAD_BYTES: Final = 4 + 32 * COSET_DEPTH

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from offchain.core.erasure import ErasureEngine
 from offchain.core.matrix.check import MAX_BATCH, CheckedHeader, check_headers
+from offchain.core.matrix.errors import HeaderRejected
 from offchain.core.wire import Header
-from offchain.da.errors import HeaderRejected
 
 Verdict = CheckedHeader | HeaderRejected
 
