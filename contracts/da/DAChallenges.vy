@@ -22,13 +22,13 @@ from ..interfaces import ISlashingCourt
 from ..interfaces import IStakeView
 from ..shared import bls12_381
 from ..shared import constants as C
+from ..shared import row_path
+from ..shared import row_tree
 from . import blob_identity
 from . import blob_life
 from . import bond_ledger
 from . import challenge_book
 from . import equivocation
-from . import row_path
-from . import row_tree
 
 implements: IAdjudicator
 implements: IDAChallenges

@@ -20,11 +20,11 @@ from ..interfaces import IStakeManager
 from ..interfaces import IStakeView
 from ..shared import constants as C
 from ..shared import point_evaluation
+from ..shared import row_code
+from ..shared import row_path
+from ..shared import row_tree
 from . import blob_identity
 from . import blob_life
-from . import row_code
-from . import row_path
-from . import row_tree
 
 implements: IDAFraudProofs
 

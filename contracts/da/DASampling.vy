@@ -16,8 +16,8 @@ from ..interfaces import IDAEntrance
 from ..interfaces import IDASampling
 from ..interfaces import IDASigners
 from ..interfaces import IStakeView
+from ..shared import row_path
 from . import blob_identity
-from . import row_path
 from . import sampling_rounds
 
 implements: IDASampling

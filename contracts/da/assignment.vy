@@ -7,8 +7,9 @@
         exactly one row.
 """
 from ..shared import constants as C
+from ..shared import row_path
 
-N: constant(uint256) = 3_072  # rows, and slots of a quorum; 2^10 * 3
+N: constant(uint256) = row_path.ROWS  # slots of a quorum, one for each row
 STEP_CHOICES: constant(uint256) = 1_024  # numbers below N that are coprime to it
 
 

@@ -14,8 +14,8 @@ from tests.support.da_encoding import honest, the_engine
 
 PROBE = """
 # pragma version 0.4.3
-from contracts.da import row_code
-from contracts.da import row_tree
+from contracts.shared import row_code
+from contracts.shared import row_tree
 
 
 @view

@@ -1,4 +1,4 @@
-"""da/row_path.vy against the leaf rule of the core, for every width."""
+"""shared/row_path.vy against the leaf rule of the core, for every width."""
 
 import random
 
@@ -23,7 +23,7 @@ from offchain.core.wire import LeafFrame
 
 PROBE = """
 # pragma version 0.4.3
-from contracts.da import row_path
+from contracts.shared import row_path
 
 
 @external

@@ -11,13 +11,12 @@
        leaf frame   u32 row || u32 leaf || 256 B || the leaf's siblings, lowest first || the row's ten || b0 || b1 || b2
        row path     ten siblings of the row, lowest first || b0 || b1 || b2
 """
-from . import assignment
-
 LEAF_BYTES: constant(uint256) = 256
 COLUMNS_PER_LEAF: constant(uint256) = 8
 MAX_LEAF_DEPTH: constant(uint256) = 7  # 128 leaves in a row of 1,024 columns
 COSET_DEPTH: constant(uint256) = 10
 COSET_ROWS: constant(uint256) = 2**COSET_DEPTH
+ROWS: constant(uint256) = 3 * COSET_ROWS  # of a matrix
 NODE: constant(uint256) = 32  # bytes of a digest
 NUMBER: constant(uint256) = 4  # bytes of a row's or leaf's number
 DATA_AT: constant(uint256) = 2 * NUMBER
@@ -37,7 +36,7 @@ def _check_leaf(frame: Bytes[FRAME_BYTES], columns: uint256, data_root: bytes32)
     assert len(frame) == PATH_AT + NODE * depth + ROW_PATH_BYTES, "row_path: wrong length"
     row: uint256 = convert(slice(frame, 0, NUMBER), uint256)
     leaf: uint256 = convert(slice(frame, NUMBER, NUMBER), uint256)
-    assert row < assignment.N and leaf < leaves, "row_path: no such place"
+    assert row < ROWS and leaf < leaves, "row_path: no such place"
     digest: bytes32 = self._fold(keccak256(slice(frame, DATA_AT, LEAF_BYTES)), leaf, frame, PATH_AT, depth)
     self._check_under(digest, row, frame, PATH_AT + NODE * depth, data_root)
     return row, leaf
@@ -49,7 +48,7 @@ def _check_row(row_root: bytes32, row: uint256, path: Bytes[ROW_PATH_BYTES], dat
     """
     @dev Reverts unless the row with this root lies at `row` under D.
     """
-    assert row < assignment.N, "row_path: no such place"
+    assert row < ROWS, "row_path: no such place"
     assert len(path) == ROW_PATH_BYTES, "row_path: wrong length"
     self._check_under(row_root, row, path, 0, data_root)
 

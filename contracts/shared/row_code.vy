@@ -6,9 +6,9 @@
 @notice Invariant: no row and no leaf of an honest encoding is bad, and the challenge rho, the points z_i and the
         combination are those of offchain/core.
 """
-from ..shared import constants as C
-from ..shared import point_evaluation
-from . import assignment
+from . import constants as C
+from . import point_evaluation
+from . import row_path
 
 K: constant(uint256) = 1_024  # rows that carry the payload
 LEAF_BYTES: constant(uint256) = 256
@@ -34,7 +34,7 @@ def _challenge(data_root: bytes32, columns: uint256, length: uint256) -> uint256
         convert(convert(columns, uint32), bytes4),
         convert(convert(length, uint64), bytes8),
         convert(convert(K, uint32), bytes4),
-        convert(convert(assignment.N, uint32), bytes4),
+        convert(convert(row_path.ROWS, uint32), bytes4),
     )
     return convert(keccak256(bound), uint256) % R
 
