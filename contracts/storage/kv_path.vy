@@ -5,7 +5,7 @@
 @author Apogee
 @notice Invariant: under one tree root a key hash has at most one leaf, and either its leaf or its absence has a path.
 @dev leaf  = keccak256(0x00 || key hash 32 || u64 version || u8 kind || keccak256(value) 32)
-@dev leaf  = keccak256(0x00 || key hash 32 || u64 version || u8 kind || keccak256(value) 32)
+     node  = keccak256(0x01 || left 32 || right 32); no leaf: 32 zero bytes; a subtree with one leaf is that leaf
      root  = keccak256(tag || stream 32 || u64 seq || u64 generation || tree root 32 || u64 keys || u64 byte count)
      Below depth i a key lies left when bit 255 - i of its hash is 0. Siblings come lowest first.
 """
