@@ -39,8 +39,9 @@ TAG_BEACON: constant(bytes32) = keccak256("apogee.beacon.message.v1")
 TAG_BEACON_OUT: constant(bytes32) = keccak256("apogee.beacon.output.v1")
 TAG_OFFENCE: constant(bytes32) = keccak256("apogee.court.offence.v1")
 TAG_SUBMISSION: constant(bytes32) = keccak256("apogee.storage.submission.v1")
-TAG_STREAM: constant(bytes32) = keccak256("apogee.kv.stream.v1")
-TAG_KV_ROOT: constant(bytes32) = keccak256("apogee.kv.root.v1")
+TAG_SEAT: constant(bytes32) = keccak256("apogee.storage.seat.v1")
+TAG_STREAM: constant(bytes32) = keccak256("apogee.storage.stream.v1")
+TAG_KV_ROOT: constant(bytes32) = keccak256("apogee.storage.kv.v1")
 
 # --- units and bounds
 BPS: constant(uint256) = 10_000  # ten-thousandths in one

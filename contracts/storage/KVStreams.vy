@@ -34,9 +34,9 @@ CREATE: constant(bytes1) = 0x01
 TRANSFER: constant(bytes1) = 0x02
 GRANT: constant(bytes1) = 0x03
 REVOKE: constant(bytes1) = 0x04
-OWNER: constant(uint8) = 4
+ACCOUNT: constant(uint8) = 1
 MAX_PREFIX: constant(uint256) = 64
-MAX_CHANGE: constant(uint256) = 156
+MAX_CHANGE: constant(uint256) = 157
 
 NAME: constant(bytes32) = keccak256("Apogee KV")
 VERSION: constant(bytes32) = keccak256("1")
@@ -145,6 +145,7 @@ def grant(stream: bytes32, grant: IKVStreams.Grant):
     @notice Let an account or a key write, or be an admin. A later grant of the same role and prefix replaces this one.
     """
     stream_roles._check_grant(grant)
+    stream_roles._check_subject(grant.subject_kind, grant.subject)
     self._check_may_change(stream, grant.subject, convert(grant.role, uint256))
 
     stream_roles._grant(stream, grant)
@@ -160,15 +161,17 @@ def grant(stream: bytes32, grant: IKVStreams.Grant):
 
 
 @external
-def revoke(stream: bytes32, subject: bytes32):
+def revoke(stream: bytes32, subject_kind: uint8, subject: bytes32):
     """
     @notice Take every right from a subject. An admin may give up its own.
     """
-    self._check_may_change(stream, subject, 0)
+    stream_roles._check_subject(subject_kind, subject)
+    self._check_may_change(stream, subject, stream_roles.OWNER)
 
     stream_roles._revoke(stream, subject)
     generation: uint256 = stream_roles._generation(stream)
     nothing: IKVStreams.Grant = empty(IKVStreams.Grant)
+    nothing.subject_kind = subject_kind
     nothing.subject = subject
     seq: uint256 = self._append(REVOKE, stream, generation, nothing)
     log IKVStreams.Revoked(stream=stream, subject=subject, generation=generation, seq=seq)
@@ -301,12 +304,10 @@ def _root_digest(root: IKVStreams.StreamRoot, group: uint256) -> bytes32:
 
 @internal
 def _append_owner(action: bytes1, stream: bytes32, generation: uint256, owner: address) -> uint256:
-    return self._append(
-        action,
-        stream,
-        generation,
-        IKVStreams.Grant(role=OWNER, subject=stream_roles._account(owner), prefix=b"", quota=0, expiry=0),
-    )
+    right: IKVStreams.Grant = empty(IKVStreams.Grant)
+    right.subject_kind = ACCOUNT
+    right.subject = stream_roles._account(owner)
+    return self._append(action, stream, generation, right)
 
 
 @internal
@@ -319,8 +320,9 @@ def _append(action: bytes1, stream: bytes32, generation: uint256, grant: IKVStre
         action,
         stream,
         convert(convert(generation, uint64), bytes8),
-        grant.subject,
         convert(grant.role, bytes1),
+        convert(grant.subject_kind, bytes1),
+        grant.subject,
         convert(grant.quota, bytes8),
         convert(grant.expiry, bytes8),
         convert(convert(len(grant.prefix), uint8), bytes1),

@@ -9,9 +9,12 @@
 from ..interfaces import IKVStreams
 from ..shared import constants as C
 
-KEY_WRITER: constant(uint256) = 1
+OWNER: constant(uint256) = 0  # what an entry that is no grant says
+ADMIN: constant(uint256) = 1
 WRITER: constant(uint256) = 2
-ADMIN: constant(uint256) = 3
+KEY_WRITER: constant(uint256) = 3
+ACCOUNT: constant(uint256) = 1
+KEY: constant(uint256) = 2
 OWNER_BITS: constant(uint256) = 160
 
 words: HashMap[bytes32, uint256]  # owner || generation << 160
@@ -45,18 +48,29 @@ def _hand_over(stream: bytes32, to: address) -> uint256:
 @view
 def _check_grant(grant: IKVStreams.Grant):
     role: uint256 = convert(grant.role, uint256)
-    assert role >= KEY_WRITER and role <= ADMIN, "stream_roles: no such role"
-    assert grant.subject != empty(bytes32), "stream_roles: no subject"
+    assert role >= ADMIN and role <= KEY_WRITER, "stream_roles: no such role"
     assert (len(grant.prefix) > 0) == (role == KEY_WRITER), "stream_roles: wrong prefix"
     expiry: uint256 = convert(grant.expiry, uint256)
     assert expiry == 0 or expiry > block.timestamp, "stream_roles: expired"
 
 
 @internal
+@pure
+def _check_subject(subject_kind: uint8, subject: bytes32):
+    """
+    @dev No subject is of both kinds.
+    """
+    kind: uint256 = convert(subject_kind, uint256)
+    is_account: bool = convert(subject, uint256) >> OWNER_BITS == 0
+    assert kind == (ACCOUNT if is_account else KEY), "stream_roles: wrong subject"
+    assert subject != empty(bytes32), "stream_roles: wrong subject"
+
+
+@internal
 @view
 def _check_may_change(stream: bytes32, subject: bytes32, role: uint256, sender: address):
     """
-    @dev Who may give `role` to the subject, or take all from it (role 0).
+    @dev Who may give `role` to the subject, or take all from it (role OWNER).
     """
     word: uint256 = self.words[stream]
     if self._owner_in(word) == sender:
@@ -64,7 +78,7 @@ def _check_may_change(stream: bytes32, subject: bytes32, role: uint256, sender: 
     generation: uint256 = word >> OWNER_BITS
     account: bytes32 = self._account(sender)
     assert self._is_admin(stream, generation, account), "stream_roles: no right"
-    if role == 0 and subject == account:
+    if role == OWNER and subject == account:
         return
     # equals, and those who were, are the owner's to change
     assert role != ADMIN and self.admins[stream][generation][subject] == 0, "stream_roles: not the owner"
