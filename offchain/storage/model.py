@@ -249,6 +249,15 @@ def segment_path(segments: Sequence[Segment], index: int) -> tuple[bytes, ...]:
     return tuple(path)
 
 
+def path_length(segments: int, index: int) -> int:
+    """How many siblings the path of segment `index` has in a file of so many."""
+    siblings, position, size = 0, index, segments
+    while size > 1:
+        siblings += (position ^ 1) < size
+        position, size = position // 2, -(-size // 2)
+    return siblings
+
+
 def is_segment_of(root: bytes, shape: FileShape, segment: Segment, path: Sequence[bytes]) -> bool:
     """Whether a segment lies in the file with this root at its index, by exactly this path."""
     if not 0 <= segment.index < shape.segments:
