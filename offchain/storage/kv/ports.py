@@ -1,0 +1,75 @@
+"""What key-value streams need from outside: an ordered store, the log, payloads, a way into the
+log.
+
+All are synchronous: a replica works in one thread of its own, readers take views.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from offchain.storage.kv.entry import Entry, LogHead
+
+Changes = Mapping[bytes, bytes | None]  # None: the key goes
+
+
+class Reader(Protocol):
+    """One moment of an ordered map of bytes."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def scan(self, first: bytes, end: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """At most `limit` pairs with first <= key < end, in order."""
+        ...
+
+
+class KVStore(Protocol):
+    """A durable ordered map; one writer, any number of readers in any thread."""
+
+    def view(self) -> AbstractContextManager[Reader]:
+        """The state after a whole commit, unmoved while the block runs. Raises: StoreFailed."""
+        ...
+
+    def commit(self, changes: Changes) -> None:
+        """All of it, durable when this returns, or nothing. Raises: StoreFailed."""
+        ...
+
+    def load(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """Put many pairs in rising order of keys, in one durable step. Raises: StoreFailed."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class PayloadSource(Protocol):
+    """The bytes of batches that lie in the data availability layer."""
+
+    def payload(self, blob_id: bytes) -> bytes | None:
+        """The agreed bytes; None when the agreed answer is that there are none (BOTTOM).
+
+        Raises: PayloadUnavailable while nobody gives them; the replica asks again.
+        """
+        ...
+
+
+class LogSource(Protocol):
+    """The log as one chain view has it."""
+
+    def head(self) -> LogHead:
+        """Its size, and how much of it is final. Raises: Unavailable."""
+        ...
+
+    def entries(self, first: int, count: int) -> Iterator[Entry]:
+        """Entries from number `first` on, at most `count`, in order. Raises: Unavailable."""
+        ...
+
+
+class BatchSink(Protocol):
+    """How a batcher gets a batch into the log."""
+
+    def append(self, key: str, streams: Sequence[bytes], batch: bytes) -> int:
+        """Publish and append; its entry's number. The same key is the same batch, once.
+
+        Raises: Unavailable; then the batch may or may not come into the log later.
+        """
+        ...

@@ -1,0 +1,180 @@
+"""One stream's state in a store: cells, the tree above them, and how far it has come.
+
+  META                        u64 applied | u64 generation | tree root 32 | u64 keys | u64 bytes
+  CELL || u8 space || key     a cell (cells.py)          LEAF, PAGE: tree.py
+
+Every record begins with the store's number for the stream, u32. `applied` is the last entry of the
+log that this state has seen. Writes collect in an overlay; `settle` brings the tree up to them.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from offchain.storage.kv.cells import Cell, Space
+from offchain.storage.kv.errors import StateCorrupt
+from offchain.storage.kv.overlay import Overlay
+from offchain.storage.kv.ports import Reader
+from offchain.storage.kv.proof import EMPTY, Leaf, Proof, StreamRoot, key_hash
+from offchain.storage.kv.tree import Tree
+
+CELL: Final = b"C"
+META: Final = b"M"
+_META: Final = struct.Struct(">QQ32sQQ")
+_NUMBER_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """Where a stream stands; generation 0: nobody has created it yet."""
+
+    applied: int = 0
+    generation: int = 0
+    tree_root: bytes = EMPTY
+    keys: int = 0
+    byte_count: int = 0
+
+    def to_bytes(self) -> bytes:
+        return _META.pack(self.applied, self.generation, self.tree_root, self.keys, self.byte_count)
+
+    @classmethod
+    def parse(cls, raw: bytes | None) -> "Meta":
+        """Read a stored record; a stream without one is new. Raises: StateCorrupt."""
+        if raw is None:
+            return cls()
+        if len(raw) != _META.size:
+            raise StateCorrupt(bytes=len(raw))
+        return cls(*_META.unpack(raw))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A cell, or its absence, with the proof and the root it lies under."""
+
+    cell: Cell | None
+    proof: Proof
+    root: StreamRoot
+
+
+class StreamView:
+    """Reads one stream from a reader."""
+
+    def __init__(self, reader: Reader, stream: bytes, number: int) -> None:
+        self.stream = stream
+        self._reader = reader
+        self._prefix = number.to_bytes(_NUMBER_BYTES, "big")
+        self.tree = Tree(self._prefix)
+
+    @property
+    def meta(self) -> Meta:
+        return Meta.parse(self._reader.get(self._prefix + META))
+
+    def root_at(self, seq: int) -> StreamRoot:
+        """The stream's root after entry `seq`, up to which nothing has changed since `applied`."""
+        meta = self.meta
+        return StreamRoot(
+            self.stream, seq, meta.generation, meta.tree_root, meta.keys, meta.byte_count
+        )
+
+    def cell(self, space: int, key: bytes) -> Cell | None:
+        raw = self._reader.get(self.cell_key(space, key))
+        return None if raw is None else Cell.parse(raw)
+
+    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, Cell]]:
+        """The user's keys with this prefix, in order, after the key `after`."""
+        table = self.cell_key(Space.USER, b"")
+        first = table + prefix
+        if after is not None and after + b"\x00" > prefix:
+            first = table + after + b"\x00"
+        rows = self._reader.scan(first, end_of(table + prefix), limit)
+        return [(key[len(table) :], Cell.parse(raw)) for key, raw in rows]
+
+    def find(self, space: int, key: bytes, seq: int) -> Found:
+        """A cell with its proof."""
+        hashed = key_hash(space, key)
+        siblings, end = self.tree.path(self._reader, hashed)
+        other = None if end is None or end == hashed else self._leaf_of(end)
+        cell = self.cell(space, key)
+        if (cell is None) == (end == hashed):
+            raise StateCorrupt(key=key.hex())
+        return Found(cell, Proof(tuple(siblings), other), self.root_at(seq))
+
+    def cell_key(self, space: int, key: bytes) -> bytes:
+        return self._prefix + CELL + bytes((space,)) + key
+
+    def _leaf_of(self, hashed_key: bytes) -> Leaf:
+        row = self._reader.get(self.tree.leaf_key(hashed_key))
+        if row is None:
+            raise StateCorrupt(leaf=hashed_key.hex())
+        space, key = row[32], row[33:]
+        cell = self.cell(space, key)
+        if cell is None:
+            raise StateCorrupt(leaf=hashed_key.hex())
+        return cell.leaf(space, key)
+
+
+class StreamState(StreamView):
+    """Writes one stream into an overlay."""
+
+    def __init__(self, overlay: Overlay, stream: bytes, number: int) -> None:
+        super().__init__(overlay, stream, number)
+        self._overlay = overlay
+        self._dirty: dict[tuple[int, bytes], Cell | None] = {}
+        self._now = self.meta
+
+    @property
+    def generation(self) -> int:
+        return self._now.generation
+
+    def cell(self, space: int, key: bytes) -> Cell | None:
+        place = (int(space), key)
+        if place in self._dirty:
+            return self._dirty[place]
+        return super().cell(space, key)
+
+    def put(self, space: int, key: bytes, cell: Cell | None) -> None:
+        """Write or remove a cell."""
+        before, now = self.cell(space, key), self._now
+        self._dirty[int(space), key] = cell
+        added = (cell is not None) - (before is not None)
+        grown = _size(key, cell) - _size(key, before)
+        if added or grown:
+            self._now = replace(now, keys=now.keys + added, byte_count=now.byte_count + grown)
+
+    def set_generation(self, generation: int) -> None:
+        self._now = replace(self._now, generation=generation)
+
+    def settle(self, seq: int) -> Sequence[bytes]:
+        """Bring records and tree up to the writes of entry `seq`; the user's keys written."""
+        hashes = []
+        for (space, key), cell in self._dirty.items():
+            hashed = key_hash(space, key)
+            leaf = self.tree.leaf_key(hashed)
+            if cell is None:
+                if self._overlay.get(leaf) is None:
+                    continue
+                self._overlay.put(leaf, None)
+            else:
+                self._overlay.put(leaf, cell.leaf(space, key).digest + bytes((space,)) + key)
+            raw = None if cell is None else cell.to_bytes()
+            self._overlay.put(self.cell_key(space, key), raw)
+            hashes.append(hashed)
+        root = self._now.tree_root
+        if hashes:
+            root = self.tree.update(self._overlay, sorted(hashes))
+        written = [key for space, key in self._dirty if space == Space.USER]
+        self._dirty.clear()
+        self._now = replace(self._now, applied=seq, tree_root=root)
+        self._overlay.put(self._prefix + META, self._now.to_bytes())
+        return written
+
+
+def end_of(prefix: bytes) -> bytes:
+    """The first key after all that begin with `prefix`, which a table's letter precedes."""
+    kept = prefix.rstrip(b"\xff")
+    return kept[:-1] + bytes((kept[-1] + 1,))
+
+
+def _size(key: bytes, cell: Cell | None) -> int:
+    return 0 if cell is None else len(key) + len(cell.value)
