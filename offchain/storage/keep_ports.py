@@ -26,6 +26,7 @@ class Challenge:
     group: int
     seat: int
     file_id: bytes
+    root: bytes
     segment: int
     row: int
     leaf: int
@@ -105,4 +106,16 @@ class KeeperDesk(Protocol):
 
     def declare_loss(self, group: int, seat: int) -> Sent:
         """Give a seat up before a challenge finds it empty: a quarter of the fine."""
+        ...
+
+
+class SegmentBook(Protocol):
+    """The segments of the files a node keeps, durable; without them no leaf leads to a root."""
+
+    async def segments(self, root: bytes) -> tuple[Segment, ...] | None:
+        """All segments in order, as they were kept under this root; None when they were not."""
+        ...
+
+    async def keep(self, root: bytes, segments: tuple[Segment, ...]) -> None:
+        """Keep segments that were checked against the root."""
         ...

@@ -43,6 +43,10 @@ class Surroundings:
                     for file in self.live_files(group):
                         yield group, seat, file
 
+    def owed_seats(self, group: GroupView) -> set[int]:
+        """The numbers of its own seats in a group."""
+        return {one.seat for one in group.seats if one.operator == self.operator and one.is_owed}
+
     def to_follow(self, patience: Patience) -> Iterator[tuple[GroupView, SeatView]]:
         """Seats it is drawn for and should make its own now."""
         for group in self.groups:
