@@ -11,9 +11,11 @@ NotFound      FileUnknown        storage.file.unknown        no such id or root
 NotFound      KeyMissing         storage.key.missing         encrypted, and its key is not here
 Unavailable   InsufficientShards storage.shards.insufficient fewer rows than the code needs
 Unavailable   NotEnoughHeld      storage.held.not_enough     too few seats signed
+Unavailable   NoGroup            storage.group.none          no group takes files of this term
 Corrupt       FrameTampered      storage.frame.tampered      a sealed frame does not open
 Corrupt       ArtefactMalformed  storage.artefact.malformed  no manifest that may be followed
 Corrupt       FileContradicted   storage.file.contradicted   a file is not what the manifest says
+Corrupt       PutJournalCorrupt  storage.journal.corrupt     a plan on disk contradicts itself
 
 Source: docs/protocol/storage.md#client.
 """
@@ -98,11 +100,11 @@ class NotEnoughHeld(Unavailable):
     next_step = "Resume later; what is paid stays paid, or comes back after the confirm limit."
 
 
-class SeatsMoved(Unavailable):
-    """The file's group or its operators changed while bytes were under way."""
+class NoGroup(Unavailable):
+    """No open group of this profile takes a file of this size and term."""
 
-    code = "storage.seats.moved"
-    next_step = "Resume; what the seats hold is not sent again."
+    code = "storage.group.none"
+    next_step = "Choose a shorter term or another profile, or wait until a group is drawn."
 
 
 class FrameTampered(Corrupt):
@@ -124,3 +126,10 @@ class FileContradicted(Corrupt):
 
     code = "storage.file.contradicted"
     next_step = "Do not use these bytes; whoever stored them wrote a false manifest."
+
+
+class PutJournalCorrupt(Corrupt):
+    """A plan on this disk contradicts itself."""
+
+    code = "storage.journal.corrupt"
+    next_step = "Store the file again; what was paid under this plan comes back after its limit."
