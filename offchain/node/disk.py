@@ -40,6 +40,8 @@ class Disk(Protocol):
 
     def read(self, path: Path, start: int = 0, size: int = -1) -> bytes: ...
 
+    def size(self, path: Path) -> int: ...
+
     def names(self, folder: Path) -> list[str]:
         """The names in a folder, which is made when it is missing; sorted."""
         ...
@@ -80,6 +82,9 @@ class LocalDisk:
         with path.open("rb", buffering=0) as file:
             file.seek(start)
             return file.read() if size < 0 else file.read(size)
+
+    def size(self, path: Path) -> int:
+        return path.stat().st_size
 
     def names(self, folder: Path) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)

@@ -75,6 +75,10 @@ class FaultyDisk:
         self._require_alive()
         return self._inner.read(path, start, size)
 
+    def size(self, path: Path) -> int:
+        self._require_alive()
+        return self._inner.size(path)
+
     def names(self, folder: Path) -> list[str]:
         self._require_alive()
         return self._inner.names(folder)

@@ -57,6 +57,9 @@ class ForgetfulDisk:
         content = self._file(path).content
         return bytes(content[start:] if size < 0 else content[start : start + size])
 
+    def size(self, path: Path) -> int:
+        return len(self._file(path).content)
+
     def names(self, folder: Path) -> list[str]:
         return sorted(path.name for path in self._seen if path.parent == folder)
 
