@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from offchain.chain.event_ranges import RANGE_BLOCKS, events_between
 from offchain.chain.model import Block, Receipt
 from offchain.chain.ports import ChainReader
 from offchain.core.field import FIELD_BYTES
@@ -18,7 +19,6 @@ from offchain.core.units import BlockNumber, Seconds
 from offchain.core.wire import Row
 from offchain.da.adapters.chain_blobs import ChainBlobs
 from offchain.da.adapters.chain_till import settlement_of
-from offchain.da.adapters.event_ranges import RANGE_BLOCKS, events_between
 from offchain.da.challenge_book import Asked
 from offchain.da.dispute_ports import Fate, OpenChallenge, Posted
 from offchain.da.onchain import DAEntranceClient

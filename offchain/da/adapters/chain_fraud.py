@@ -1,11 +1,11 @@
 """DAFraudProofs as a place to prove a bad encoding; the sender is the reporter."""
 
+from offchain.chain.event_ranges import events_between
 from offchain.chain.model import TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.core.hashing import keccak
 from offchain.da.adapters.chain_blobs import ChainBlobs
 from offchain.da.adapters.chain_till import settlement_of
-from offchain.da.adapters.event_ranges import events_between
 from offchain.da.errors import ElementNotCanonical
 from offchain.da.fraud import BadLeaf, FraudProof
 from offchain.da.model import BlobState

@@ -7,12 +7,10 @@ epoch may have a drawn table instead of a carried one, under the same seed); a v
 block, by whose hash it was read.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
-from typing import Final, Generic, TypeVar
+from typing import Final
 
+from offchain.chain.kept import Kept
 from offchain.chain.model import Block, BlockHash
 from offchain.chain.ports import ChainReader
 from offchain.core.bls import PublicKey
@@ -31,8 +29,6 @@ KEPT_PAYMENTS: Final = 4_096
 KEPT_QUORUMS: Final = 64
 KEPT_VIEWS: Final = 64
 ENDPOINT_BLOCKS: Final = 4  # an operator that moves is followed after so many blocks
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 Seats = tuple[tuple[Signer, PublicKey], ...]
 
 
@@ -51,28 +47,6 @@ class ChainClients:
     entrance: DAEntranceClient
     signers: DASignersClient
     stake: StakeManagerClient
-
-
-class Kept(Generic[Key, Value]):
-    """Values that never change, read once; the one used longest ago is forgotten first."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._values: OrderedDict[Key, Value] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Key, read: Callable[[], Value]) -> Value:
-        """The value of `key`; several threads may read it at once, which is harmless."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-        value = read()
-        with self._lock:
-            self._values[key] = value
-            if len(self._values) > self._most:
-                self._values.popitem(last=False)
-        return value
 
 
 class ChainLedger:
