@@ -7,8 +7,8 @@ can never change while the blob stays in the chain, so they are read once.
 from typing import Final
 
 from offchain.chain.event_ranges import events_between
+from offchain.chain.kept import Kept
 from offchain.chain.ports import ChainReader
-from offchain.da.adapters.chain_ledger import Kept
 from offchain.da.model import Blob, BlobState, Record
 from offchain.da.onchain import BlobConfirmed, DAEntranceClient
 from offchain.da.onchain_challenges import NOBODY_SIGNED, SignedBy
