@@ -20,6 +20,8 @@ DA_BAD_ROW: constant(uint256) = 1
 DA_EQUIVOCATION: constant(uint256) = 2
 DA_BAD_ENCODING: constant(uint256) = 3
 DA_SILENCE: constant(uint256) = 4
+STO_NO_PROOF: constant(uint256) = 8
+STO_DECLARED_LOSS: constant(uint256) = 9
 BEACON_ABSENT: constant(uint256) = 32
 
 # --- offence classes
@@ -38,6 +40,7 @@ TAG_POSSESSION: constant(bytes32) = keccak256("apogee.stake.possession.v1")
 TAG_BEACON: constant(bytes32) = keccak256("apogee.beacon.message.v1")
 TAG_BEACON_OUT: constant(bytes32) = keccak256("apogee.beacon.output.v1")
 TAG_OFFENCE: constant(bytes32) = keccak256("apogee.court.offence.v1")
+TAG_STORAGE_FILE: constant(bytes32) = keccak256("apogee.storage.file.v1")
 TAG_SUBMISSION: constant(bytes32) = keccak256("apogee.storage.submission.v1")
 TAG_SEAT: constant(bytes32) = keccak256("apogee.storage.seat.v1")
 TAG_STREAM: constant(bytes32) = keccak256("apogee.storage.stream.v1")
