@@ -4,13 +4,14 @@ The model shares no code with offchain/storage/kv but the parsing of operations:
 tree hashed from scratch by recursion over whole bit strings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sha3 import keccak_256
 
 from offchain.chain.keys import LocalSigner
-from offchain.storage.kv.entry import NO_BLOB, AccessChange, Batch, Entry, Other
+from offchain.storage.kv.entry import NO_BLOB, AccessChange, Batch, Entry, LogHead, Other
+from offchain.storage.kv.errors import PayloadUnavailable
 from offchain.storage.kv.op import (
     AccountKey,
     Mode,
@@ -134,3 +135,23 @@ def naive_root(leaves: dict[bytes, bytes], depth: int = 0) -> bytes:
 def naive_leaf(key_hash: bytes, version: int, kind: int, value: bytes) -> bytes:
     body = key_hash + version.to_bytes(8, "big") + bytes([kind]) + hashed(value)
     return hashed(b"\x00", body)
+
+
+@dataclass
+class MemoryLog:
+    """A `LogSource` and `PayloadSource` over a log in memory."""
+
+    log: Log
+    final: int = 0
+    payloads: dict[bytes, bytes | None] = field(default_factory=dict)
+
+    def head(self) -> LogHead:
+        return LogHead(len(self.log.entries), min(self.final, len(self.log.entries)))
+
+    def entries(self, first: int, count: int) -> Iterator[Entry]:
+        yield from self.log.entries[first : first + count]
+
+    def payload(self, blob_id: bytes) -> bytes | None:
+        if blob_id not in self.payloads:
+            raise PayloadUnavailable(blob_id=blob_id.hex())
+        return self.payloads[blob_id]

@@ -252,15 +252,38 @@ def sign_op(op: Op, key: Signs, domain: bytes) -> Op:
     return replace(unsigned, signature=key.sign(op_digest(unsigned, domain)))
 
 
+def claimed_subject(op: Op) -> Subject:
+    """Whom the operation names as its signer, whether or not it is signed."""
+    if op.scheme is Scheme.ACCOUNT:
+        return Subject.account(op.signer)
+    return Subject.public_key(op.signature[64:])
+
+
 def subject_of(op: Op, domain: bytes) -> Subject | None:
     """Who signed it; None when nobody did."""
     digest = op_digest(op, domain)
     if op.scheme is Scheme.ACCOUNT:
-        is_signed = _recover(op.signature, digest) == op.signer
+        is_signed = account_signed(op.signature, digest) == op.signer
         return Subject.account(op.signer) if is_signed else None
     public = op.signature[64:]
     is_signed = keccak(public)[12:] == op.signer and _is_p256(op.signature, digest)
     return Subject.public_key(public) if is_signed else None
+
+
+def account_signed(signature: bytes, digest: bytes) -> bytes | None:
+    """The account that signed r || s || v, with s in the lower half and v 27 or 28; else None."""
+    if len(signature) != _SIGNATURE_BYTES[1]:
+        return None
+    recovery = signature[64] - 27
+    if recovery not in (0, 1) or int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
+        return None
+    try:
+        public = PublicKey.from_signature_and_message(
+            signature[:64] + bytes((recovery,)), digest, hasher=None
+        )
+    except ValueError:
+        return None
+    return keccak(public.format(compressed=False)[1:])[12:]
 
 
 def parse_op(raw: bytes) -> Op:
@@ -375,20 +398,6 @@ def _is_value_right(op: Op) -> bool:
             return len(op.key) == 33 and op.key[0] in (1, 2) and size <= MAX_RIGHT_BYTES
         case _:
             return size == FILE_VALUE_BYTES if op.is_file else True
-
-
-def _recover(signature: bytes, digest: bytes) -> bytes | None:
-    """The account that signed, with s in the lower half and v 27 or 28."""
-    recovery = signature[64] - 27
-    if recovery not in (0, 1) or int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
-        return None
-    try:
-        public = PublicKey.from_signature_and_message(
-            signature[:64] + bytes((recovery,)), digest, hasher=None
-        )
-    except ValueError:
-        return None
-    return keccak(public.format(compressed=False)[1:])[12:]
 
 
 def _is_p256(signature: bytes, digest: bytes) -> bool:

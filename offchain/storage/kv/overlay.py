@@ -36,12 +36,12 @@ class Overlay:
         own = [(key, value) for key in keys if (value := self.changes[key]) is not None]
         return list(merge(kept, own))[:limit]
 
-    def over(self, base: Reader) -> "Overlay":
-        """The same changes over another reader; shares them."""
-        other = Overlay(base)
-        other.changes = self.changes
-        other._order, other._new = self._order, self._new  # the same class
-        return other
+    @classmethod
+    def of(cls, changes: dict[bytes, bytes | None], order: list[bytes], base: Reader) -> "Overlay":
+        """Changes that nobody alters any more, with their sorted keys, over a reader."""
+        overlay = cls(base)
+        overlay.changes, overlay._order = changes, order
+        return overlay
 
     def _between(self, first: bytes, end: bytes) -> list[bytes]:
         if self._new:

@@ -15,7 +15,7 @@ Source: docs/protocol/storage.md#key-value-streams, INV-KV-1..3, 5..7, 10.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from offchain.core.hashing import Digest, keccak
@@ -32,7 +32,16 @@ from offchain.storage.kv.cells import (
 )
 from offchain.storage.kv.entry import AccessChange, Batch, Entry
 from offchain.storage.kv.errors import OpMalformed
-from offchain.storage.kv.op import Mode, Op, Scheme, Subject, parse_op, split_batch, subject_of
+from offchain.storage.kv.op import (
+    Mode,
+    Op,
+    Scheme,
+    Subject,
+    claimed_subject,
+    parse_op,
+    split_batch,
+    subject_of,
+)
 from offchain.storage.kv.roles import (
     Account,
     Right,
@@ -117,22 +126,26 @@ def replay(entry: Entry, payload: bytes | None, state_of: StateOf, domain: bytes
 
     The states are settled: their roots are those after this entry.
     """
+    touched: dict[bytes, StreamState] = {}
 
-    def verify(op: Op) -> Subject | None:
-        return subject_of(op, domain)
+    def seen(stream: bytes) -> StreamState | None:
+        state = state_of(stream)
+        if state is not None:
+            touched[stream] = state
+        return state
 
-    return replay_with(entry, payload, state_of, verify)
+    played = play(entry, payload, seen, lambda op: subject_of(op, domain))
+    written = {stream: state.settle(entry.seq) for stream, state in touched.items()}
+    return replace(played, written=written)
 
 
-def replay_with(entry: Entry, payload: bytes | None, state_of: StateOf, verify: Verify) -> Replayed:
-    """As `replay`, with signatures checked by `verify`, which must answer as `subject_of` does."""
+def play(entry: Entry, payload: bytes | None, state_of: StateOf, verify: Verify) -> Replayed:
+    """As `replay` without settling; `verify` must answer as `subject_of` does."""
     match entry.body:
         case AccessChange() as change:
             state = state_of(change.stream)
-            if state is None:
-                return Replayed(entry.seq)
-            change_access(state, change, version_of(entry.seq, 0))
-            state.settle(entry.seq)
+            if state is not None:
+                change_access(state, change, version_of(entry.seq, 0))
             return Replayed(entry.seq)
         case Batch() as batch:
             return _Replay(entry, batch, state_of, verify).run(payload)
@@ -167,8 +180,7 @@ class _Replay:
                 for turn, outcome in zip(turns, outcomes, strict=True)
             ]
         results.sort(key=lambda result: result.index)
-        written = {stream: state.settle(seq) for stream, state in self._states.items()}
-        return Replayed(seq, tuple(results), written=written)
+        return Replayed(seq, tuple(results))
 
     def _units(self, raw: Sequence[bytes], results: list[Result]) -> Iterator[list[_Turn]]:
         """Operations that stand or fall together; those that are none get their result here."""
@@ -235,7 +247,7 @@ class _Replay:
     ) -> tuple[Subject, Right]:
         """Who signed and by which right. Raises: _Fails."""
         op, state = turn.op, draft.state
-        claimed = _claimed(op)
+        claimed = claimed_subject(op)
         right = right_of(state, claimed)
         outcome = None
         if op.generation != state.generation:
@@ -288,15 +300,8 @@ def _goes_on(waiting: Sequence[_Turn], op: Op) -> bool:
         and first.group_place == 0
         and op.nonce == first.nonce + len(waiting)
         and (op.stream, op.signer, op.scheme) == (first.stream, first.signer, first.scheme)
-        and _claimed(op) == _claimed(first)
+        and claimed_subject(op) == claimed_subject(first)
     )
-
-
-def _claimed(op: Op) -> Subject:
-    """Whom the operation names as its signer."""
-    if op.scheme is Scheme.ACCOUNT:
-        return Subject.account(op.signer)
-    return Subject.public_key(op.signature[64:])
 
 
 def _spend(account: Account, op: Op, right: Right, outcomes: list[Outcome], place: int) -> Account:

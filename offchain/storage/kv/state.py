@@ -1,14 +1,14 @@
 """One stream's state in a store: cells, the tree above them, and how far it has come.
 
-  META                        u64 applied | u64 generation | tree root 32 | u64 keys | u64 bytes
+  META                        u64 next | u64 generation | tree root 32 | u64 keys | u64 bytes
   CELL || u8 space || key     a cell (cells.py)          LEAF, PAGE: tree.py
 
-Every record begins with the store's number for the stream, u32. `applied` is the last entry of the
-log that this state has seen. Writes collect in an overlay; `settle` brings the tree up to them.
+Every record begins with the store's number for the stream, u32. `next` is the first entry of the
+log that this state has not seen. Writes collect in an overlay; `settle` brings the tree up to them.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,20 +23,23 @@ CELL: Final = b"C"
 META: Final = b"M"
 _META: Final = struct.Struct(">QQ32sQQ")
 _NUMBER_BYTES: Final = 4
+Cells = Mapping[tuple[int, bytes], Cell | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Meta:
     """Where a stream stands; generation 0: nobody has created it yet."""
 
-    applied: int = 0
+    next_seq: int = 0
     generation: int = 0
     tree_root: bytes = EMPTY
     keys: int = 0
     byte_count: int = 0
 
     def to_bytes(self) -> bytes:
-        return _META.pack(self.applied, self.generation, self.tree_root, self.keys, self.byte_count)
+        return _META.pack(
+            self.next_seq, self.generation, self.tree_root, self.keys, self.byte_count
+        )
 
     @classmethod
     def parse(cls, raw: bytes | None) -> "Meta":
@@ -71,7 +74,7 @@ class StreamView:
         return Meta.parse(self._reader.get(self._prefix + META))
 
     def root_at(self, seq: int) -> StreamRoot:
-        """The stream's root after entry `seq`, up to which nothing has changed since `applied`."""
+        """The stream's root after entry `seq`, up to which nothing has touched it."""
         meta = self.meta
         return StreamRoot(
             self.stream, seq, meta.generation, meta.tree_root, meta.keys, meta.byte_count
@@ -117,9 +120,13 @@ class StreamView:
 class StreamState(StreamView):
     """Writes one stream into an overlay."""
 
-    def __init__(self, overlay: Overlay, stream: bytes, number: int) -> None:
+    def __init__(
+        self, overlay: Overlay, stream: bytes, number: int, *, below: Cells | None = None
+    ) -> None:
+        """`below`: cells that are not in the overlay but count as if they were."""
         super().__init__(overlay, stream, number)
         self._overlay = overlay
+        self._below: Mapping[tuple[int, bytes], Cell | None] = below or {}
         self._dirty: dict[tuple[int, bytes], Cell | None] = {}
         self._now = self.meta
 
@@ -127,10 +134,17 @@ class StreamState(StreamView):
     def generation(self) -> int:
         return self._now.generation
 
+    @property
+    def unsettled(self) -> Cells:
+        """What was written since the tree was last brought up to it."""
+        return self._dirty
+
     def cell(self, space: int, key: bytes) -> Cell | None:
         place = (int(space), key)
         if place in self._dirty:
             return self._dirty[place]
+        if place in self._below:
+            return self._below[place]
         return super().cell(space, key)
 
     def put(self, space: int, key: bytes, cell: Cell | None) -> None:
@@ -165,7 +179,7 @@ class StreamState(StreamView):
             root = self.tree.update(self._overlay, sorted(hashes))
         written = [key for space, key in self._dirty if space == Space.USER]
         self._dirty.clear()
-        self._now = replace(self._now, applied=seq, tree_root=root)
+        self._now = replace(self._now, next_seq=seq + 1, tree_root=root)
         self._overlay.put(self._prefix + META, self._now.to_bytes())
         return written
 

@@ -60,7 +60,7 @@ def test_inv_kv_1__random_changes_of_many_keys__equal_the_definition(size: int) 
 
         meta = StreamView(store, STREAM, 0).meta
         assert root == _naive(cells)
-        assert (meta.keys, meta.applied) == (len(cells), seq)
+        assert (meta.keys, meta.next_seq) == (len(cells), seq + 1)
         assert meta.byte_count == sum(len(k) + len(c.value) for k, c in cells.items())
 
 

@@ -1,0 +1,339 @@
+"""A replica: follows the log, keeps final entries in a store and later ones above it.
+
+  store    number 0: POSITION -> u64 entries in the base | STREAM || id -> u32 number, u8 whole
+  layers   one per entry that is not final: its mark and its changes, dropped when a reorganisation
+           takes the entry away; the base never rolls back (INV-KV-12)
+
+One thread advances a replica, any thread reads it. A reader sees one moment: the layers as
+published, over the base as it was or with some of the same layers committed. A stream followed
+later is replayed from the start, or from a snapshot, until it stands where the others do. Source:
+docs/protocol/storage.md#key-value-streams, INV-KV-1, INV-KV-3, INV-KV-12.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final
+
+from offchain.storage.kv.entry import Batch, Entry
+from offchain.storage.kv.errors import SeqGap, StreamUnknown
+from offchain.storage.kv.overlay import Overlay
+from offchain.storage.kv.ports import KVStore, LogSource, PayloadSource, Reader
+from offchain.storage.kv.replay import Replayed, replay
+from offchain.storage.kv.state import StreamState, StreamView
+
+_NUMBER: Final = (0).to_bytes(4, "big")
+POSITION: Final = _NUMBER + b"G"
+STREAM: Final = _NUMBER + b"S"
+ENTRIES_A_COMMIT: Final = 32
+BYTES_A_COMMIT: Final = 8 << 20
+ENTRIES_A_READ: Final = 256
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaParts:
+    """What a replica works with; `domain` is that of operations on its chain."""
+
+    store: KVStore
+    source: LogSource
+    payloads: PayloadSource
+    domain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Entries applied, entries final in the base, entries in the log when it was last read."""
+
+    applied: int
+    final: int
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One state of all streams; `next_seq` entries of the log are in it."""
+
+    reader: Reader
+    next_seq: int
+    numbers: dict[bytes, int] = field(repr=False)
+
+    def stream(self, stream: bytes) -> StreamView:
+        """Raises: StreamUnknown unless it is followed and has been created."""
+        number = self.numbers.get(stream)
+        if number is None:
+            raise StreamUnknown(stream=stream.hex())
+        view = StreamView(self.reader, stream, number)
+        if not view.meta.generation:
+            raise StreamUnknown(stream=stream.hex())
+        return view
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The effect of one entry that is not final."""
+
+    mark: bytes
+    seq: int
+    changes: dict[bytes, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """What readers take: changes above the base, and how far they reach; None: the base alone."""
+
+    changes: dict[bytes, bytes | None] | None
+    next_seq: int
+    order: list[bytes] = field(default_factory=list)
+
+
+Watcher = Callable[[Replayed], None]
+
+
+class Replica:
+    """Streams of one store, in the order of one log."""
+
+    def __init__(self, parts: ReplicaParts) -> None:
+        self._parts = parts
+        self._layers: list[_Layer] = []
+        self._numbers: dict[bytes, int] = {}
+        self._watchers: list[Watcher] = []
+        self._base = self._head = 0
+        self._advancing = Lock()
+        with parts.store.view() as base:
+            raw = base.get(POSITION)
+            self._base = 0 if raw is None else int.from_bytes(raw, "big")
+            for key, value in base.scan(STREAM, STREAM + b"\xff" * 33, 1 << 20):
+                if value[4]:
+                    self._numbers[key[len(STREAM) :]] = int.from_bytes(value[:4], "big")
+        self._published = _Published(None, self._base)
+
+    @property
+    def streams(self) -> Sequence[bytes]:
+        return list(self._numbers)
+
+    @property
+    def domain(self) -> bytes:
+        return self._parts.domain
+
+    def position(self) -> Position:
+        return Position(self._published.next_seq, self._base, self._head)
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call `watcher` with every entry's effect, in the advancing thread; the way to stop it."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    @contextmanager
+    def moment(self, *, final: bool = False) -> Iterator[Moment]:
+        """The newest state, or the newest that no reorganisation can change."""
+        while True:
+            published = self._published
+            with self._parts.store.view() as base:
+                raw = base.get(POSITION)
+                below = 0 if raw is None else int.from_bytes(raw, "big")
+                if final or published.changes is None:
+                    yield Moment(base, below, self._numbers)
+                    return
+                if below <= published.next_seq:
+                    reader = Overlay.of(published.changes, published.order, base)
+                    yield Moment(reader, published.next_seq, self._numbers)
+                    return
+
+    def follow(self, stream: bytes) -> None:
+        """Hold a stream from now on; replays what it has missed. Raises: Unavailable."""
+        with self._advancing:
+            if stream in self._numbers:
+                return
+            number = self._number_for(stream)
+            self._catch_up(stream, number)
+            self._numbers = {**self._numbers, stream: number}
+            self._replay_layers()
+
+    def advance(self) -> int:
+        """Apply what is new, drop what is gone, commit what is final; entries applied.
+
+        Raises: Unavailable; then what came before it is applied, and the next call goes on.
+        """
+        with self._advancing:
+            return self._advance()
+
+    def _advance(self) -> int:
+        head = self._parts.source.head()
+        self._head = head.size
+        self._drop_gone(head.size)
+        count = 0
+        while (start := self._base + len(self._layers)) < head.size:
+            entries = list(self._parts.source.entries(start, ENTRIES_A_READ))
+            if not entries:
+                break
+            count += self._apply_all(entries, head.final)
+        self._commit_final(head.final)
+        return count
+
+    def _apply_all(self, entries: Sequence[Entry], final: int) -> int:
+        """Final entries go into the base, many in one commit; others become layers."""
+        done = 0
+        while done < len(entries):
+            if not self._layers and entries[done].seq < final:
+                done += self._apply_final(entries[done:], final)
+                continue
+            entry = entries[done]
+            self._require_next(entry)
+            changes, effect = self._effect(entry, self._pending())
+            self._layers.append(_Layer(entry.mark, entry.seq, changes))
+            self._publish({**self._pending(), **changes})
+            self._tell(effect)
+            done += 1
+        return done
+
+    def _apply_final(self, entries: Sequence[Entry], final: int) -> int:
+        merged: dict[bytes, bytes | None] = {}
+        effects: list[Replayed] = []
+        size = 0
+        for entry in entries[:ENTRIES_A_COMMIT]:
+            if entry.seq >= final or size > BYTES_A_COMMIT:
+                break
+            self._require_next(entry, len(effects))
+            changes, effect = self._effect(entry, merged)
+            merged |= changes
+            size += sum(len(value or b"") for value in changes.values())
+            effects.append(effect)
+        self._commit(merged, self._base + len(effects))
+        self._publish()
+        for effect in effects:
+            self._tell(effect)
+        return len(effects)
+
+    def _effect(
+        self, entry: Entry, above: dict[bytes, bytes | None]
+    ) -> tuple[dict[bytes, bytes | None], Replayed]:
+        """What an entry changes over the base with the changes `above` it."""
+        if isinstance(entry.body, Batch) and self._numbers.keys().isdisjoint(entry.body.streams):
+            return {}, Replayed(entry.seq)
+        payload = self._payload(entry)
+        with self._parts.store.view() as base:
+            overlay = Overlay(Overlay.of(above, sorted(above), base))
+            states: dict[bytes, StreamState] = {}
+
+            def state_of(stream: bytes) -> StreamState | None:
+                number = self._numbers.get(stream)
+                if number is not None and stream not in states:
+                    states[stream] = StreamState(overlay, stream, number)
+                return states.get(stream)
+
+            effect = replay(entry, payload, state_of, self._parts.domain)
+        return overlay.changes, effect
+
+    def _payload(self, entry: Entry) -> bytes | None:
+        """A batch's bytes; None is VOID."""
+        body = entry.body
+        if not isinstance(body, Batch):
+            return b""
+        if body.is_inline:
+            return body.operations
+        return self._parts.payloads.payload(body.blob_id)
+
+    def _drop_gone(self, size: int) -> None:
+        """Forget layers whose entries the log no longer has."""
+        if not self._layers:
+            return
+        kept = 0
+        for entry in self._parts.source.entries(self._base, len(self._layers)):
+            if kept >= len(self._layers) or entry.mark != self._layers[kept].mark:
+                break
+            kept += 1
+        kept = min(kept, max(0, size - self._base))
+        if kept < len(self._layers):
+            log.info("log_reorganised", extra={"entries": len(self._layers) - kept})
+            del self._layers[kept:]
+            self._publish()
+
+    def _commit_final(self, final: int) -> None:
+        merged: dict[bytes, bytes | None] = {}
+        count = 0
+        for layer in self._layers:
+            if layer.seq >= final:
+                break
+            merged |= layer.changes
+            count += 1
+        if count:
+            self._commit(merged, self._base + count)
+            del self._layers[:count]
+            self._publish()
+
+    def _commit(self, changes: dict[bytes, bytes | None], base: int) -> None:
+        self._parts.store.commit({**changes, POSITION: base.to_bytes(8, "big")})
+        self._base = base
+
+    def _pending(self) -> dict[bytes, bytes | None]:
+        changes = self._published.changes
+        return {} if changes is None else changes
+
+    def _publish(self, changes: dict[bytes, bytes | None] | None = None) -> None:
+        """Let readers see the layers; `changes` are theirs together, when known."""
+        if changes is None and self._layers:
+            changes = {}
+            for layer in self._layers:
+                changes |= layer.changes
+        order = sorted(changes or ())
+        self._published = _Published(changes, self._base + len(self._layers), order)
+
+    def _tell(self, effect: Replayed) -> None:
+        for watcher in list(self._watchers):
+            watcher(effect)
+
+    def _require_next(self, entry: Entry, more: int = 0) -> None:
+        expected = self._base + len(self._layers) + more
+        if entry.seq != expected:
+            raise SeqGap(seq=entry.seq, expected=expected)
+
+    def _number_for(self, stream: bytes) -> int:
+        """The stream's number here, new or from a catch-up that was interrupted."""
+        with self._parts.store.view() as base:
+            raw = base.get(STREAM + stream)
+            if raw is not None:
+                return int.from_bytes(raw[:4], "big")
+            taken = base.scan(STREAM, STREAM + b"\xff" * 33, 1 << 20)
+        number = 1 + max((int.from_bytes(value[:4], "big") for _, value in taken), default=0)
+        self._parts.store.commit({STREAM + stream: number.to_bytes(4, "big") + b"\x00"})
+        return number
+
+    def _catch_up(self, stream: bytes, number: int) -> None:
+        """Replay one stream up to where the base stands."""
+        with self._parts.store.view() as base:
+            start = StreamView(base, stream, number).meta.next_seq
+        while start < self._base:
+            count = min(ENTRIES_A_READ, self._base - start)
+            entries = list(self._parts.source.entries(start, count))
+            for entry in entries:
+                self._replay_one(entry, stream, number)
+            if not entries:
+                raise SeqGap(seq=start, expected=self._base)
+            start += len(entries)
+        self._parts.store.commit({STREAM + stream: number.to_bytes(4, "big") + b"\x01"})
+
+    def _replay_one(self, entry: Entry, stream: bytes, number: int) -> None:
+        if isinstance(entry.body, Batch) and stream not in entry.body.streams:
+            return
+        payload = self._payload(entry)
+        with self._parts.store.view() as base:
+            overlay = Overlay(base)
+            state = StreamState(overlay, stream, number)
+            replay(entry, payload, lambda one: state if one == stream else None, self.domain)
+        if overlay.changes:
+            self._parts.store.commit(overlay.changes)
+
+    def _replay_layers(self) -> None:
+        """A stream came in: entries above the base are read and applied again."""
+        self._layers.clear()
+        self._publish()
+
+
+def followed(store: KVStore) -> Sequence[bytes]:
+    """Streams that a store holds whole."""
+    with store.view() as base:
+        found = base.scan(STREAM, STREAM + b"\xff" * 33, 1 << 20)
+    return [key[len(STREAM) :] for key, value in found if value[4]]

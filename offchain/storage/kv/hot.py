@@ -1,0 +1,97 @@
+"""What a batcher has promised but the log does not hold yet: reads that see their own writes.
+
+Promised operations are played over the newest state, as if they were the next entry, without
+hashing; what would have no effect is refused before it is promised. When the log moves, the rest is
+played again. Source: docs/protocol/storage.md#key-value-streams, INV-KV-8.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from offchain.storage.kv.cells import Cell, Space
+from offchain.storage.kv.entry import NO_BLOB, Batch, Entry
+from offchain.storage.kv.follow import Replica
+from offchain.storage.kv.op import Op, Subject, claimed_subject, encode_batch, subject_of
+from offchain.storage.kv.overlay import Overlay
+from offchain.storage.kv.replay import Outcome, Verify, play
+from offchain.storage.kv.state import StreamState
+
+_LATEST: Final = 1 << 40  # the number of an entry that is later than all
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """An operation that was let in, with the bytes that were signed."""
+
+    op: Op
+    raw: bytes
+    digest: bytes
+
+
+class HotState:
+    """Values as they will be once everything promised is in the log; used by one thread."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._waiting: dict[bytes, Promised] = {}
+        self._cells: dict[bytes, dict[tuple[int, bytes], Cell | None]] = {}
+
+    @property
+    def waiting(self) -> Sequence[Promised]:
+        return list(self._waiting.values())
+
+    def admit(self, ops: Sequence[Promised], now: int) -> list[Outcome]:
+        """What each would do; those that would be applied are let in."""
+        domain = self._replica.domain
+        fresh = [one for one in ops if one.digest not in self._waiting]
+        outcomes = self._play(fresh, now, lambda op: subject_of(op, domain))
+        good = [one for one in fresh if outcomes[one.digest] is Outcome.APPLIED]
+        # The refused must leave no trace, so the good ones are played without them.
+        again = self._play(good, now, claimed_subject, is_kept=True)
+        self._waiting |= {one.digest: one for one in good}
+        outcomes |= again
+        return [outcomes.get(one.digest, Outcome.APPLIED) for one in ops]
+
+    def forget(self, digests: Iterable[bytes], now: int) -> None:
+        """The log has these, or they have no place any more; play the rest anew."""
+        for digest in digests:
+            self._waiting.pop(digest, None)
+        self._cells.clear()
+        # Signatures were checked when they were let in.
+        self._play(list(self._waiting.values()), now, claimed_subject, is_kept=True)
+
+    def cell(self, stream: bytes, space: int, key: bytes) -> Cell | None:
+        """A value by the newest promise. Raises: StreamUnknown."""
+        cells = self._cells.get(stream, {})
+        if (space, key) in cells:
+            return cells[space, key]
+        with self._replica.moment() as moment:
+            return moment.stream(stream).cell(space, key)
+
+    def nonce(self, stream: bytes, subject: Subject) -> int:
+        """The last nonce of a signer, promises included. Raises: StreamUnknown."""
+        cell = self.cell(stream, Space.ACCOUNT, subject.key)
+        return 0 if cell is None else int.from_bytes(cell.value[:8], "big")
+
+    def _play(
+        self, ops: Sequence[Promised], now: int, verify: Verify, *, is_kept: bool = False
+    ) -> dict[bytes, Outcome]:
+        if not ops:
+            return {}
+        streams = tuple({one.op.stream for one in ops})
+        body = Batch(streams, NO_BLOB, encode_batch([one.raw for one in ops]))
+        entry = Entry(_LATEST, now, 0, bytes(32), body)
+        with self._replica.moment() as moment:
+            states = {
+                stream: StreamState(
+                    Overlay(moment.reader), stream, number, below=self._cells.get(stream)
+                )
+                for stream in streams
+                if (number := moment.numbers.get(stream)) is not None
+            }
+            played = play(entry, body.operations, states.get, verify)
+        if is_kept:
+            for stream, state in states.items():
+                self._cells.setdefault(stream, {}).update(state.unsettled)
+        return {result.digest: result.outcome for result in played.results}
