@@ -73,6 +73,7 @@ class GroupState(IntEnum):
     OPEN = 2
     FULL = 4
     DRAINED = 8
+    FAILED = 16
 
 
 class SeatState(IntEnum):
