@@ -1,0 +1,75 @@
+"""One log on real stake, data availability and market for all of its tests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import boa
+import pytest
+
+from tests.support.da import draw, to_first_epoch
+from tests.support.staking import a_wallet
+from tests.support.storage_log import KeyHolder, LogSite, a_key_holder, deploy_log
+
+Refused = Callable[[str], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="session")
+def unused_site(native_evm: None) -> Iterator[LogSite]:
+    """A log in an epoch whose DA table is drawn; nothing has entered it."""
+    boa.env.set_random_seed("a log of storage")
+    with boa.env.anchor():
+        with boa.env.prank(boa.env.generate_address("deployer")):
+            site = deploy_log()
+        to_first_epoch()
+        draw(site.da)
+        yield site
+
+
+@pytest.fixture
+def site(unused_site: LogSite) -> LogSite:
+    return unused_site
+
+
+@pytest.fixture
+def owner() -> KeyHolder:
+    """Who owns what is submitted, and can sign."""
+    return a_key_holder("owner")
+
+
+@pytest.fixture
+def payer() -> str:
+    return a_wallet("payer")
+
+
+@pytest.fixture
+def stranger() -> str:
+    return a_wallet("stranger")
+
+
+def picture(site: LogSite) -> tuple[Any, ...]:
+    """What a refused call must leave as it was."""
+    log = site.log
+    return (
+        log.size(),
+        log.root(),
+        log.market(),
+        log.streams(),
+        log.governance(),
+        boa.env.get_balance(log.address),
+        boa.env.get_balance(site.market.address),
+    )
+
+
+@pytest.fixture
+def refused(site: LogSite) -> Refused:
+    """The call inside reverts with exactly this reason and moves nothing."""
+
+    @contextmanager
+    def check(reason: str) -> Iterator[None]:
+        before = picture(site)
+        with boa.reverts(reason):
+            yield
+        assert before == picture(site)
+
+    return check
