@@ -205,6 +205,10 @@ class ShardStore(Protocol):
         """Raises: ShardNotHeld, ShardCorrupt."""
         ...
 
+    def kept_bytes(self) -> int:
+        """Bytes of rows that are held, as terms count them: without headers and hashes."""
+        ...
+
     async def verify(self, key: ShardKey) -> ScrubOutcome:
         """Read a whole shard again; one that does not hold is quarantined and never served."""
         ...

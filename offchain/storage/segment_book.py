@@ -10,7 +10,9 @@ Source: docs/protocol/storage.md#node.
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from offchain.core.hashing import DIGEST_BYTES
@@ -51,10 +53,10 @@ class SegmentBook:
         if len(entries) > 2 * len(kept) + SLACK_ENTRIES:
             self._journal.replace(kept)
 
-    def known(self, root: bytes) -> dict[int, Segment]:
+    def known(self, root: bytes) -> Mapping[int, Segment]:
         """The segments of a file that are known here, by index."""
         known = self._files.get(root)
-        return dict(known.segments) if known else {}
+        return MappingProxyType(known.segments) if known else {}
 
     def roots(self) -> tuple[bytes, ...]:
         """Every file of which a segment is known."""

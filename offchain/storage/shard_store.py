@@ -80,6 +80,7 @@ class Shards:
         self._locks: dict[ShardKey, asyncio.Lock] = {}
         self._users: Counter[ShardKey] = Counter()
         self._is_broken = False
+        self._kept = 0
 
     @property
     def is_read_only(self) -> bool:
@@ -108,7 +109,7 @@ class Shards:
                 self._contained.add(key)
                 unusable.append(name)
             else:
-                self._columns.setdefault(key.data_root, {})[key] = columns
+                self._index(key, columns)
         return unusable
 
     async def put(self, shard: Shard) -> None:
@@ -124,8 +125,7 @@ class Shards:
                 self._is_broken = True
                 log.critical("store_broken", extra={"shard": name_of(shard.key)})
                 raise
-            columns = shard.header.columns
-            self._columns.setdefault(shard.key.data_root, {})[shard.key] = columns
+            self._index(shard.key, shard.header.columns)
             self._contained.discard(shard.key)
 
     async def held(self, data_root: bytes | None = None) -> Sequence[HeldShard]:
@@ -135,6 +135,9 @@ class Shards:
             for root in roots
             for key, columns in self._columns.get(root, {}).items()
         ]
+
+    def kept_bytes(self) -> int:
+        return self._kept
 
     async def run(self, data_root: bytes, first: int, count: int) -> Run:
         require_aligned(first, count)
@@ -178,10 +181,7 @@ class Shards:
 
     async def drop(self, key: ShardKey) -> None:
         async with self._alone_with(key):
-            known = self._columns.get(key.data_root, {})
-            known.pop(key, None)  # not served any more, whatever the medium does now
-            if not known:
-                self._columns.pop(key.data_root, None)
+            self._unindex(key)  # not served any more, whatever the medium does now
             await asyncio.to_thread(self._medium.remove, name_of(key))
             self._contained.discard(key)
 
@@ -197,6 +197,21 @@ class Shards:
             self._users[key] -= 1
             if not self._users[key]:
                 del self._users[key], self._locks[key]
+
+    def _index(self, key: ShardKey, columns: int) -> None:
+        self._columns.setdefault(key.data_root, {})[key] = columns
+        self._kept += key.rows * FIELD_BYTES * columns
+
+    def _unindex(self, key: ShardKey) -> bool:
+        """Whether it was there."""
+        known = self._columns.get(key.data_root, {})
+        columns = known.pop(key, None)
+        if columns is None:
+            return False
+        self._kept -= key.rows * FIELD_BYTES * columns
+        if not known:
+            del self._columns[key.data_root]
+        return True
 
     def _columns_of(self, key: ShardKey) -> int | None:
         return self._columns.get(key.data_root, {}).get(key)
@@ -220,7 +235,7 @@ class Shards:
 
     async def _contain(self, key: ShardKey, reason: str) -> None:
         async with self._alone_with(key):
-            if self._columns.get(key.data_root, {}).pop(key, None) is None:
+            if not self._unindex(key):
                 return  # dropped, or contained by another reader
             self._contained.add(key)
             log.error("shard_corrupt", extra={"shard": name_of(key), "reason": reason})

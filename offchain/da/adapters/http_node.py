@@ -11,34 +11,34 @@ through a proxy of their own. Source: docs/protocol/da.md#interfaces.
 
 import base64
 import binascii
-import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from offchain.core.errors import (
     ApogeeError,
-    InvalidInput,
-    NotFound,
 )
 from offchain.da.accept import AcceptRows
 from offchain.da.authenticate import SignedRequest
 from offchain.da.refusals import BodySize, RequestMalformed
 from offchain.da.serve import MAX_ROWS_PER_REQUEST, RowServer
-from offchain.node.http_face import OCTETS, drain, loopback_server, problem, status_of
+from offchain.node.face_routes import (
+    Counters,
+    Readiness,
+    add_errors,
+    add_health,
+    length_of,
+    octets,
+    peer_of,
+)
+from offchain.node.http_face import drain, loopback_server
 from offchain.node.peer_limits import PeerLimits
 
 CONNECTIONS: Final = 256
 MAX_ROW_LIST: Final = 5 * MAX_ROWS_PER_REQUEST
-log = logging.getLogger(__name__)
-
-Readiness = Callable[[], Awaitable[str | None]]  # None: ready; otherwise why not
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class NodeFace:
 def build_node_app(face: NodeFace) -> FastAPI:
     """The node's routes. Upload and reads count against the peer's rate, health does not."""
     app = FastAPI(title="Apogee DA node", docs_url=None, redoc_url=None, openapi_url=None)
-    counters: dict[str, int] = {}
-    _add_errors(app, counters)
+    counters: Counters = Counters()
+    add_errors(app, counters)
     _add_upload(app, face, counters)
     _add_reads(app, face, counters)
-    _add_health(app, face, counters)
+    add_health(app, face.readiness, counters, name="da_node")
     return app
 
 
@@ -67,10 +67,10 @@ def node_server(app: FastAPI, port: int) -> uvicorn.Server:
     return loopback_server(app, port, connections=CONNECTIONS)
 
 
-def _add_upload(app: FastAPI, face: NodeFace, counters: dict[str, int]) -> None:
+def _add_upload(app: FastAPI, face: NodeFace, counters: Counters) -> None:
     @app.post("/v1/blobs/{blob_id}/rows")
     async def deliver(blob_id: str, request: Request) -> Response:
-        face.limits.require(_peer(request))
+        face.limits.require(peer_of(request))
         body = request.stream()
         try:
             declared = _declared_bytes(request)
@@ -83,87 +83,42 @@ def _add_upload(app: FastAPI, face: NodeFace, counters: dict[str, int]) -> None:
             raise
         except ClientDisconnect as error:
             raise BodySize(reason="the sender hung up") from error
-        _count(counters, "rows_accepted")
-        return _octets(signature.compressed)
+        counters["rows_accepted"] += 1
+        return octets(signature.compressed)
 
 
-def _add_reads(app: FastAPI, face: NodeFace, counters: dict[str, int]) -> None:
+def _add_reads(app: FastAPI, face: NodeFace, counters: Counters) -> None:
     serve = face.serve
 
     def admit(request: Request, blob_id: str) -> bytes:
-        face.limits.require(_peer(request))
-        _count(counters, "reads")
+        face.limits.require(peer_of(request))
+        counters["reads"] += 1
         return _blob_id(blob_id)
 
     @app.get("/v1/blobs/{blob_id}/signature")
     async def signature(blob_id: str, request: Request) -> Response:
-        return _octets((await face.accept.signature(admit(request, blob_id))).compressed)
+        return octets((await face.accept.signature(admit(request, blob_id))).compressed)
 
     @app.get("/v1/blobs/{blob_id}/have")
     async def have(blob_id: str, request: Request) -> Response:
-        return _octets(await serve.have(admit(request, blob_id)))
+        return octets(await serve.have(admit(request, blob_id)))
 
     @app.get("/v1/blobs/{blob_id}/header")
     async def header(blob_id: str, request: Request) -> Response:
-        return _octets(await serve.header(admit(request, blob_id)))
+        return octets(await serve.header(admit(request, blob_id)))
 
     @app.get("/v1/blobs/{blob_id}/rows")
     async def rows(blob_id: str, request: Request) -> Response:
         wanted = _row_list(request.query_params.get("i", ""))
         answer = await serve.rows(admit(request, blob_id), wanted)
-        _count(counters, "rows_served", len(wanted))
-        return _octets(answer)
+        counters["rows_served"] += len(wanted)
+        return octets(answer)
 
     @app.get("/v1/blobs/{blob_id}/leaf")
     async def leaf(blob_id: str, request: Request) -> Response:
         row = _number(request.query_params.get("row", ""))
         number = _number(request.query_params.get("leaf", ""))
-        return _octets(await serve.leaf(admit(request, blob_id), row, number))
-
-
-def _add_health(app: FastAPI, face: NodeFace, counters: dict[str, int]) -> None:
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @app.get("/readyz")
-    async def readyz() -> Response:
-        reason = await face.readiness()
-        status = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
-        return Response(reason or "ready", status_code=status, media_type="text/plain")
-
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        lines = [
-            f"# TYPE apogee_da_node_{name}_total counter\napogee_da_node_{name}_total {value}\n"
-            for name, value in sorted(counters.items())
-        ]
-        return Response("".join(lines), media_type="text/plain; version=0.0.4")
-
-
-def _add_errors(app: FastAPI, counters: dict[str, int]) -> None:
-    @app.exception_handler(ApogeeError)
-    async def refuse(request: Request, error: ApogeeError) -> Response:
-        _count(counters, "refused_" + error.code.replace(".", "_"))
-        log.info("request_refused", extra={"code": error.code, "path": request.url.path})
-        return problem(error, status_of(error))
-
-    @app.exception_handler(HTTPException)
-    async def unknown_route(_: Request, error: HTTPException) -> Response:
-        wrapped = NotFound(str(error.detail)) if error.status_code == 404 else InvalidInput()
-        return problem(wrapped, HTTPStatus(error.status_code))
-
-
-def _octets(raw: bytes) -> Response:
-    return Response(raw, media_type=OCTETS)
-
-
-def _count(counters: dict[str, int], name: str, amount: int = 1) -> None:
-    counters[name] = counters.get(name, 0) + amount
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+        return octets(await serve.leaf(admit(request, blob_id), row, number))
 
 
 def _blob_id(text: str) -> bytes:
@@ -190,10 +145,10 @@ def _row_list(text: str) -> list[int]:
 
 
 def _declared_bytes(request: Request) -> int:
-    text = request.headers.get("content-length", "")
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise RequestMalformed(content_length=text[:20])
-    return int(text)
+    declared = length_of(request)
+    if declared is None:
+        raise RequestMalformed(content_length=request.headers.get("content-length", "")[:20])
+    return declared
 
 
 def _signed_request(request: Request) -> SignedRequest:
