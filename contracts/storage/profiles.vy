@@ -38,3 +38,12 @@ def _kept_bytes(length: uint256, profile: uint256) -> uint256:
     steps: uint256 = (last + STEP_BYTES - 1) // STEP_BYTES
     columns: uint256 = (length // SEGMENT_BYTES) * SEGMENT_COLUMNS + steps * STEP_COLUMNS
     return ROWS[profile] * ROW_UNIT * columns
+
+
+@internal
+@pure
+def _limit(profile: uint256) -> uint256:
+    """
+    @dev Seats of one operator in a group.
+    """
+    return max(1, (SEATS[profile] - ENOUGH[profile]) // 4)
