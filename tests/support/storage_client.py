@@ -1,5 +1,6 @@
 """A small storage network in memory: a market, seats with real keys, a client that stores."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,15 +9,20 @@ from pathlib import Path
 from offchain.core.bls import SecretKey
 from offchain.core.erasure import ErasureEngine
 from offchain.node.disk import Disk, LocalDisk
+from offchain.storage.adapters.arrival import Arrival
 from offchain.storage.adapters.disk_puts import DiskPuts
 from offchain.storage.adapters.memory_market import MemoryMarket
 from offchain.storage.adapters.memory_seats import MemorySeat, MemorySeats, Mood
-from offchain.storage.client_ports import Paid, Quorum, StorageTill
+from offchain.storage.client_ports import FileKeys, Paid, Quorum, StorageTill
 from offchain.storage.deliver_shards import DeliveryRules
+from offchain.storage.gather_units import GatherRules
+from offchain.storage.get import GetFile, Got
 from offchain.storage.model import GroupState, Profile, SeatState, profile_named
 from offchain.storage.ports import GroupView, SeatClient, SeatView
 from offchain.storage.put import PutFile
 from offchain.storage.put_model import PutParts, PutProgress, PutRules, Wish
+from offchain.storage.read_file import Label, ReadFile, ReadParts, ReadRules
+from offchain.storage.read_range import ReadRange
 
 OWNER = b"\x0a" * 20
 FAST = DeliveryRules(tries=2, retry_seconds=0.01, grace_seconds=0.3, have_seconds=0.3)
@@ -145,3 +151,48 @@ class DyingSeats:
             await method(*arguments, **named)
 
         return dying
+
+
+class KeptKeys:
+    """A `FileKeys` in memory."""
+
+    def __init__(self, *reading: bytes) -> None:
+        self.keys: dict[bytes, bytes] = {}
+        self._reading = list(reading)
+
+    def keep(self, key_id: bytes, key: bytes) -> None:
+        self.keys[key_id] = key
+
+    def find(self, key_id: bytes) -> bytes | None:
+        return self.keys.get(key_id)
+
+    def reading_secrets(self) -> list[bytes]:
+        return self._reading
+
+
+def a_getter(site: StorageSite, keys: FileKeys | None = None) -> GetFile:
+    """A reader of the site's files."""
+    gather = GatherRules(hedge_seconds=0.3, request_seconds=2.0, pause_seconds=0.001)
+    rules = ReadRules(table_seconds=0.5, gather=gather)
+    parts = ReadParts(site.market, site.market, site.client, site.engine)
+    reader = ReadFile(parts, rules)
+    ranges = ReadRange(reader, site.client, site.engine, request_seconds=0.5)
+    return GetFile(reader, ranges, keys or KeptKeys())
+
+
+def fetch(
+    site: StorageSite,
+    reference: bytes,
+    target: Path,
+    *,
+    keys: FileKeys | None = None,
+    label: Label = Label.CONSISTENT,
+    is_raw: bool = False,
+) -> Got:
+    """Fetch to a path."""
+
+    def arrive(file_id: bytes, length: int) -> Arrival:
+        return Arrival(target, file_id, length=length, is_raw=is_raw)
+
+    getter = a_getter(site, keys)
+    return asyncio.run(getter.land(reference, arrive, label=label, is_raw=is_raw))
