@@ -39,7 +39,9 @@ def make_celery(settings: QueueSettings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_default_queue="apogee",
-        worker_prefetch_multiplier=1,
+        # one place more than tasks at hand: a message whose acknowledgement was lost with the
+        # broker keeps its place, and only a worker with a place left notices that the broker went
+        worker_prefetch_multiplier=2,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_enable_remote_control=False,

@@ -47,6 +47,10 @@ class Reconciler:
         self._queued = still
         return chosen
 
+    def forget(self, job: Job) -> None:
+        """Choose the job at the next look: it did not get into the queue."""
+        self._queued.pop(job, None)
+
 
 def reconcile_forever(
     find_due: FindDue,
@@ -59,13 +63,18 @@ def reconcile_forever(
 ) -> None:
     """Look, queue, touch the heartbeat; an unreachable chain is waited for, not died of."""
     while not stop.is_set():
+        chosen: list[Job] = []
         try:
-            for job in reconciler.choose(find_due()):
-                put(job)
+            chosen = reconciler.choose(find_due())
+            while chosen:
+                put(chosen[0])
+                job = chosen.pop(0)
                 log.info("job_queued", extra={"kind": job.kind, "subject": job.subject})
             heartbeat.touch()
         except ApogeeError as error:
             log.warning("reconcile_failed", extra={"error": str(error), "code": error.code})
         except Exception:
             log.exception("reconcile_failed")
+        for job in chosen:
+            reconciler.forget(job)
         stop.wait(seconds)

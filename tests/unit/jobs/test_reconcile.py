@@ -1,6 +1,7 @@
 """Which due jobs are queued now: none twice at once, none forgotten, none that was stopped."""
 
 import itertools
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,12 @@ import pytest
 from offchain.core.errors import Corrupt
 from offchain.jobs.alarms import Alarms
 from offchain.jobs.model import Job, JobKind
-from offchain.jobs.reconcile import FIRST_WAIT_SECONDS, LAST_WAIT_SECONDS, Reconciler
+from offchain.jobs.reconcile import (
+    FIRST_WAIT_SECONDS,
+    LAST_WAIT_SECONDS,
+    Reconciler,
+    reconcile_forever,
+)
 
 JOB = Job(JobKind.CONFIRM_BLOB, "0x01")
 OTHER = Job(JobKind.REFUND_BLOB, "0x01")
@@ -44,6 +50,31 @@ def test_choose__job_may_still_be_running__waits(reconciler: Reconciler, clock: 
     clock.now += FIRST_WAIT_SECONDS - 1
 
     assert reconciler.choose([JOB]) == []
+
+
+def test_reconcile__queue_is_away__the_job_is_queued_at_the_next_look(
+    reconciler: Reconciler, tmp_path: Path
+) -> None:
+    tried: list[Job] = []
+    stop = threading.Event()
+
+    def put(job: Job) -> None:
+        tried.append(job)
+        if len(tried) == 1:
+            raise ConnectionError("the queue is away")
+        if len(tried) == 3:
+            stop.set()
+
+    reconcile_forever(
+        lambda: [JOB, OTHER],
+        put,
+        reconciler,
+        stop=stop,
+        seconds=0,
+        heartbeat=tmp_path / "heartbeat",
+    )
+
+    assert tried == [JOB, JOB, OTHER]
 
 
 def test_choose__job_stays_due__queues_it_again_with_growing_waits(
