@@ -1,7 +1,7 @@
 """The plan of a deployment: which contracts, in which order, with which arguments, wired how. Pure.
 
 Durations are production seconds; a devnet divides all of them by one number, so their ratios hold.
-Source: docs/protocol/staking.md#constants, docs/protocol/da.md#parameters.
+Source: docs/protocol/staking.md#constants, docs/protocol/da.md#parameters, storage.md beside them.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,19 @@ MIN_CONFIRM_SECONDS: Final = 300
 MIN_CUTOFF_SECONDS: Final = 36  # an idle devnet seals a block every 12 s; relayers need two
 MIN_SAMPLE_SECONDS: Final = 60  # signers see a round, look through their leaves, and answer
 MIN_ANSWER_SECONDS: Final = 120  # a signer reads a block, sends an answer, and may do so again
+MIN_PROOF_SECONDS: Final = 120  # the same for a seat of storage, within one epoch
+GRACE_EPOCHS: Final = 42  # a week: whole epochs, whatever an epoch is divided by
 
 # The same numbers as contracts/shared/constants.vy; a test compares them.
 DA: Final = 1
+STORAGE: Final = 2
 RELAYER: Final = 4
 DA_BAD_ROW: Final = 1
 DA_EQUIVOCATION: Final = 2
 DA_BAD_ENCODING: Final = 3
 DA_SILENCE: Final = 4
+STO_NO_PROOF: Final = 8
+STO_DECLARED_LOSS: Final = 9
 BEACON_ABSENT: Final = 32
 PROVEN: Final = 1
 MISSED: Final = 2
@@ -53,6 +58,9 @@ class Durations:
     confirm: int = 900  # from payment to certificate
     answer: int = 3_600  # a challenge may stay unanswered
     sample: int = 600  # a round of sampling
+    receipts: int = 21_600  # from a file's submission to its receipts
+    proof: int = 3_600  # from an epoch's start to the leaves it asks seats for
+    repair: int = 2 * DAY  # fewer seats than can rebuild a file for so long: lost
 
     def divided(self, divisor: int) -> "Durations":
         """Every duration divided by `divisor`, rounded down."""
@@ -148,6 +156,7 @@ class Genesis:
         yield Deploy("DAChallenges", (*judged, time.evidence_long, money.min_bond))
         yield Deploy("DAFraudProofs", (*judged, time.evidence_long))
         yield Deploy("DASampling", (*judged[:3], time.sample))
+        yield from self._storage()
 
     def wiring(self) -> Iterator[Call]:
         """Calls that tie the contracts together and open the court, in order."""
@@ -155,10 +164,29 @@ class Genesis:
         yield Call("StakeManager", "wire_court", (Ref("SlashingCourt"),))
         yield Call("RandomBeacon", "wire_court", (Ref("SlashingCourt"),))
         yield Call("DAEntrance", "wire", (Ref("DAFraudProofs"), Ref("DASampling")))
+        storage = (Ref("StorageDraws"), Ref("StorageMarket"), Ref("StorageProofs"))
+        yield Call("StorageSeats", "wire", storage)
+        yield Call("StorageMarket", "wire", (Ref("StorageSeats"), Ref("StorageProofs")))
+        yield Call("StorageLog", "wire", (Ref("StorageMarket"), Ref("KVStreams")))
         for offence, rule in self._offences():
             yield Call("SlashingCourt", "add_type", (offence, rule))
         yield Call("SlashingCourt", "rank", (DA_SILENCE, DA_BAD_ROW))
         yield Call("SlashingCourt", "seal", ())
+
+    def _storage(self) -> Iterator[Deploy]:
+        """The log, seats and their draws, the market, the proofs, streams."""
+        time, stake, beacon = self.durations, Ref("StakeManager"), Ref("RandomBeacon")
+        registry, log, seats = Ref("OperatorRegistry"), Ref("StorageLog"), Ref("StorageSeats")
+        yield Deploy("StorageLog", (stake, Ref("DAEntrance"), self.governance))
+        yield Deploy("StorageSeats", (registry, stake, self.governance))
+        yield Deploy("StorageDraws", (registry, stake, beacon, seats))
+        windows = (time.receipts, GRACE_EPOCHS * time.epoch, time.repair)
+        yield Deploy("StorageMarket", (log, stake, beacon, self.governance, windows))
+        yield Deploy("StandingOrders", (Ref("StorageMarket"), time.epoch))
+        judged = (Ref("StorageMarket"), seats, stake, beacon, Ref("SlashingCourt"))
+        limits = (time.proof, time.evidence_short, self.amounts.min_bond)
+        yield Deploy("StorageProofs", (*judged, *limits))
+        yield Deploy("KVStreams", (log, seats))
 
     def as_json(self) -> list[dict[str, object]]:
         """The whole plan in order, for people and programs; `<Name>` stands for its address."""
@@ -182,6 +210,9 @@ class Genesis:
         yield DA_EQUIVOCATION, (PROVEN, DA, 3_000, 2_000, 0, late, True, True, challenges)
         yield DA_BAD_ENCODING, (PROVEN, DA, 10_000, 2_000, 0, late, False, True, fraud)
         yield DA_SILENCE, (MISSED, DA, 1_000, 2_000, 0, late, False, False, challenges)
+        proofs, soon = Ref("StorageProofs"), time.evidence_short
+        yield STO_NO_PROOF, (MISSED, STORAGE, 0, 500, 0, soon, False, False, proofs)
+        yield STO_DECLARED_LOSS, (PROVEN, STORAGE, 0, 500, 0, soon, False, False, proofs)
         yield (
             BEACON_ABSENT,
             (MISSED, RELAYER, 50, 500, 0, time.evidence_short, False, False, Ref("RandomBeacon")),
@@ -191,9 +222,9 @@ class Genesis:
 def scaled_genesis(*, governance: str, treasury: str, divisor: int = DEVNET_DIVISOR) -> Genesis:
     """Production rules with every duration divided; prices and stakes stay.
 
-    Four windows do not shrink with the rest: confirming takes as long as machines need to move
-    bytes, relayers contribute between the cut-off and the start of an epoch, and signers have to
-    get transactions mined when they are challenged or have won.
+    Six windows do not shrink with the rest: confirming takes as long as machines need to move
+    bytes, relayers contribute between the cut-off and the start of an epoch, and signers and seats
+    have to get transactions mined when they are challenged or have won.
     """
     time = Durations().divided(divisor)
     time = replace(
@@ -202,6 +233,8 @@ def scaled_genesis(*, governance: str, treasury: str, divisor: int = DEVNET_DIVI
         cutoff=max(time.cutoff, MIN_CUTOFF_SECONDS),
         answer=max(time.answer, MIN_ANSWER_SECONDS),
         sample=max(time.sample, MIN_SAMPLE_SECONDS),
+        receipts=max(time.receipts, MIN_CONFIRM_SECONDS),
+        proof=max(time.proof, MIN_PROOF_SECONDS),
     )
     return Genesis(governance, treasury, time, Amounts())
 

@@ -30,5 +30,9 @@ def test_deploy__on_the_ape_network__wires_and_seals_everything(accounts, projec
     assert at["SlashingCourt"] == stake.court().lower()
     assert court.is_sealed()
     assert at["DASigners"] == entrance.SIGNERS().lower()
+    market = project.StorageMarket.at(at["StorageMarket"])
+    assert at["StorageSeats"] == market.seats().lower()
+    assert at["StorageProofs"] == market.proofs().lower()
+    assert market.windows().grace == 42 * genesis.durations.epoch
     least_billed_bytes, price_wei, days = 253_952, 10**6, 14
     assert least_billed_bytes * price_wei * days == entrance.quote(1, days)

@@ -44,8 +44,7 @@ def bytecode_of(name: str) -> bytes:
     """Creation code, compiled now."""
     from vyper.cli.vyper_compile import compile_files
 
-    folder = "da" if name.startswith("DA") else "staking"
-    source = ROOT / "contracts" / folder / f"{name}.vy"
+    [source] = (ROOT / "contracts").glob(f"*/{name}.vy")
     found = compile_files(
         [source], ["bytecode"], paths=[str(ROOT), sysconfig.get_paths()["purelib"]]
     )

@@ -37,7 +37,8 @@ def test_constants__compared_with_the_contracts__agree(project_root: Path) -> No
         )
     }
 
-    for name in ("DA", "RELAYER", "DA_EQUIVOCATION", "BEACON_ABSENT", "PROVEN", "MISSED"):
+    names = ["DA", "STORAGE", "RELAYER", "DA_EQUIVOCATION", "BEACON_ABSENT", "PROVEN", "MISSED"]
+    for name in (*names, "STO_NO_PROOF", "STO_DECLARED_LOSS"):
         assert stated[name] == getattr(genesis, name)
 
 
