@@ -11,6 +11,7 @@ docs/protocol/storage.md#key-value-streams, INV-KV-1, INV-KV-3, INV-KV-12.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from offchain.storage.kv.entry import Batch, Entry
 from offchain.storage.kv.errors import SeqGap, StreamUnknown
 from offchain.storage.kv.overlay import Overlay
 from offchain.storage.kv.ports import KVStore, LogSource, PayloadSource, Reader
-from offchain.storage.kv.replay import Replayed, replay
+from offchain.storage.kv.replay import Outcome, Replayed, replay
 from offchain.storage.kv.state import StreamState, StreamView
 
 _NUMBER: Final = (0).to_bytes(4, "big")
@@ -30,6 +31,7 @@ STREAM: Final = _NUMBER + b"S"
 ENTRIES_A_COMMIT: Final = 32
 BYTES_A_COMMIT: Final = 8 << 20
 ENTRIES_A_READ: Final = 256
+RESULTS: Final = 1 << 17
 log = logging.getLogger(__name__)
 
 
@@ -72,12 +74,22 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class OpResult:
+    """What became of an operation, and whether that can still change."""
+
+    seq: int
+    outcome: Outcome
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Layer:
     """The effect of one entry that is not final."""
 
     mark: bytes
     seq: int
     changes: dict[bytes, bytes | None]
+    digests: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,7 @@ class Replica:
         self._layers: list[_Layer] = []
         self._numbers: dict[bytes, int] = {}
         self._watchers: list[Watcher] = []
+        self._results: OrderedDict[bytes, tuple[int, Outcome]] = OrderedDict()
         self._base = self._head = 0
         self._advancing = Lock()
         with parts.store.view() as base:
@@ -125,6 +138,11 @@ class Replica:
         """Call `watcher` with every entry's effect, in the advancing thread; the way to stop it."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
+
+    def result_of(self, digest: bytes) -> OpResult | None:
+        """What became of an operation; None when it is not in the log or long past."""
+        found = self._results.get(digest)
+        return None if found is None else OpResult(*found, is_final=found[0] < self._base)
 
     @contextmanager
     def moment(self, *, final: bool = False) -> Iterator[Moment]:
@@ -183,7 +201,8 @@ class Replica:
             entry = entries[done]
             self._require_next(entry)
             changes, effect = self._effect(entry, self._pending())
-            self._layers.append(_Layer(entry.mark, entry.seq, changes))
+            digests = tuple(one.digest for one in effect.results)
+            self._layers.append(_Layer(entry.mark, entry.seq, changes, digests))
             self._publish({**self._pending(), **changes})
             self._tell(effect)
             done += 1
@@ -248,6 +267,9 @@ class Replica:
         kept = min(kept, max(0, size - self._base))
         if kept < len(self._layers):
             log.info("log_reorganised", extra={"entries": len(self._layers) - kept})
+            for digest in (one for layer in self._layers[kept:] for one in layer.digests):
+                if self._results.get(digest, (0,))[0] >= self._layers[kept].seq:
+                    del self._results[digest]
             del self._layers[kept:]
             self._publish()
 
@@ -282,6 +304,10 @@ class Replica:
         self._published = _Published(changes, self._base + len(self._layers), order)
 
     def _tell(self, effect: Replayed) -> None:
+        for one in effect.results:
+            self._results.setdefault(one.digest, (effect.seq, one.outcome))
+        while len(self._results) > RESULTS:
+            self._results.popitem(last=False)
         for watcher in list(self._watchers):
             watcher(effect)
 

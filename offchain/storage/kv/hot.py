@@ -5,7 +5,7 @@ hashing; what would have no effect is refused before it is promised. When the lo
 played again. Source: docs/protocol/storage.md#key-value-streams, INV-KV-8.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from offchain.storage.kv.follow import Replica
 from offchain.storage.kv.op import Op, Subject, claimed_subject, encode_batch, subject_of
 from offchain.storage.kv.overlay import Overlay
 from offchain.storage.kv.replay import Outcome, Verify, play
-from offchain.storage.kv.state import StreamState
+from offchain.storage.kv.state import Cells, StreamState
 
 _LATEST: Final = 1 << 40  # the number of an entry that is later than all
 
@@ -30,7 +30,10 @@ class Promised:
 
 
 class HotState:
-    """Values as they will be once everything promised is in the log; used by one thread."""
+    """Values as they will be once everything promised is in the log.
+
+    One thread at a time admits and forgets; any thread reads.
+    """
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
@@ -41,14 +44,20 @@ class HotState:
     def waiting(self) -> Sequence[Promised]:
         return list(self._waiting.values())
 
+    def __contains__(self, digest: bytes) -> bool:
+        return digest in self._waiting
+
     def admit(self, ops: Sequence[Promised], now: int) -> list[Outcome]:
         """What each would do; those that would be applied are let in."""
         domain = self._replica.domain
         fresh = [one for one in ops if one.digest not in self._waiting]
-        outcomes = self._play(fresh, now, lambda op: subject_of(op, domain))
+        cells = self._cells
+        outcomes, _ = self._play(fresh, now, lambda op: subject_of(op, domain), cells)
         good = [one for one in fresh if outcomes[one.digest] is Outcome.APPLIED]
         # The refused must leave no trace, so the good ones are played without them.
-        again = self._play(good, now, claimed_subject, is_kept=True)
+        again, written = self._play(good, now, claimed_subject, cells)
+        for stream, fresh_cells in written.items():
+            cells.setdefault(stream, {}).update(fresh_cells)
         self._waiting |= {one.digest: one for one in good}
         outcomes |= again
         return [outcomes.get(one.digest, Outcome.APPLIED) for one in ops]
@@ -57,9 +66,9 @@ class HotState:
         """The log has these, or they have no place any more; play the rest anew."""
         for digest in digests:
             self._waiting.pop(digest, None)
-        self._cells.clear()
         # Signatures were checked when they were let in.
-        self._play(list(self._waiting.values()), now, claimed_subject, is_kept=True)
+        _, written = self._play(list(self._waiting.values()), now, claimed_subject, {})
+        self._cells = {stream: dict(cells) for stream, cells in written.items()}
 
     def cell(self, stream: bytes, space: int, key: bytes) -> Cell | None:
         """A value by the newest promise. Raises: StreamUnknown."""
@@ -75,23 +84,20 @@ class HotState:
         return 0 if cell is None else int.from_bytes(cell.value[:8], "big")
 
     def _play(
-        self, ops: Sequence[Promised], now: int, verify: Verify, *, is_kept: bool = False
-    ) -> dict[bytes, Outcome]:
+        self, ops: Sequence[Promised], now: int, verify: Verify, above: Mapping[bytes, Cells]
+    ) -> tuple[dict[bytes, Outcome], dict[bytes, Cells]]:
+        """Outcomes by digest, and the cells they write by stream."""
         if not ops:
-            return {}
+            return {}, {}
         streams = tuple({one.op.stream for one in ops})
         body = Batch(streams, NO_BLOB, encode_batch([one.raw for one in ops]))
         entry = Entry(_LATEST, now, 0, bytes(32), body)
         with self._replica.moment() as moment:
             states = {
-                stream: StreamState(
-                    Overlay(moment.reader), stream, number, below=self._cells.get(stream)
-                )
+                stream: StreamState(Overlay(moment.reader), stream, number, below=above.get(stream))
                 for stream in streams
                 if (number := moment.numbers.get(stream)) is not None
             }
             played = play(entry, body.operations, states.get, verify)
-        if is_kept:
-            for stream, state in states.items():
-                self._cells.setdefault(stream, {}).update(state.unsettled)
-        return {result.digest: result.outcome for result in played.results}
+        written = {stream: state.unsettled for stream, state in states.items()}
+        return {result.digest: result.outcome for result in played.results}, written

@@ -64,6 +64,30 @@ class LogSource(Protocol):
         ...
 
 
+class PromiseJournal(Protocol):
+    """What a batcher has promised, durable before anybody is told; blocking."""
+
+    def record(self, promises: Sequence[tuple[bytes, int]]) -> None:
+        """Encoded operations with the log time they were promised for. Raises: StoreBroken."""
+        ...
+
+    def batched(self, key: bytes, digests: Sequence[bytes]) -> None:
+        """These go into the log as one batch under this key. Raises: StoreBroken."""
+        ...
+
+    def done(self, digests: Sequence[bytes]) -> None:
+        """These are in the log, or can never be. Raises: StoreBroken."""
+        ...
+
+    def waiting(self) -> Sequence[tuple[bytes, int]]:
+        """What was recorded and is not done, in order."""
+        ...
+
+    def batch(self) -> tuple[bytes, Sequence[bytes]] | None:
+        """The key and digests of the last batch, while any of them is not done."""
+        ...
+
+
 class BatchSink(Protocol):
     """How a batcher gets a batch into the log."""
 

@@ -1,7 +1,7 @@
 """One stream's state in a store: cells, the tree above them, and how far it has come.
 
   META                        u64 next | u64 generation | tree root 32 | u64 keys | u64 bytes
-  CELL || u8 space || key     a cell (cells.py)          LEAF, PAGE: tree.py
+  CELL || u8 space || key     a cell (cells.py)          PAGE, RUN: tree.py
 
 Every record begins with the store's number for the stream, u32. `next` is the first entry of the
 log that this state has not seen. Writes collect in an overlay; `settle` brings the tree up to them.
@@ -17,7 +17,7 @@ from offchain.storage.kv.errors import StateCorrupt
 from offchain.storage.kv.overlay import Overlay
 from offchain.storage.kv.ports import Reader
 from offchain.storage.kv.proof import EMPTY, Leaf, Proof, StreamRoot, key_hash
-from offchain.storage.kv.tree import Tree
+from offchain.storage.kv.tree import Change, Tree
 
 CELL: Final = b"C"
 META: Final = b"M"
@@ -97,24 +97,21 @@ class StreamView:
         """A cell with its proof."""
         hashed = key_hash(space, key)
         siblings, end = self.tree.path(self._reader, hashed)
-        other = None if end is None or end == hashed else self._leaf_of(end)
+        is_there = end is not None and end[0] == hashed
+        other = None if end is None or is_there else self._leaf_at(end[2])
         cell = self.cell(space, key)
-        if (cell is None) == (end == hashed):
+        if (cell is None) is is_there:
             raise StateCorrupt(key=key.hex())
         return Found(cell, Proof(tuple(siblings), other), self.root_at(seq))
 
     def cell_key(self, space: int, key: bytes) -> bytes:
         return self._prefix + CELL + bytes((space,)) + key
 
-    def _leaf_of(self, hashed_key: bytes) -> Leaf:
-        row = self._reader.get(self.tree.leaf_key(hashed_key))
-        if row is None:
-            raise StateCorrupt(leaf=hashed_key.hex())
-        space, key = row[32], row[33:]
-        cell = self.cell(space, key)
+    def _leaf_at(self, place: bytes) -> Leaf:
+        cell = self.cell(place[0], place[1:])
         if cell is None:
-            raise StateCorrupt(leaf=hashed_key.hex())
-        return cell.leaf(space, key)
+            raise StateCorrupt(key=place.hex())
+        return cell.leaf(place[0], place[1:])
 
 
 class StreamState(StreamView):
@@ -161,22 +158,22 @@ class StreamState(StreamView):
 
     def settle(self, seq: int) -> Sequence[bytes]:
         """Bring records and tree up to the writes of entry `seq`; the user's keys written."""
-        hashes = []
+        changes: list[Change] = []
         for (space, key), cell in self._dirty.items():
-            hashed = key_hash(space, key)
-            leaf = self.tree.leaf_key(hashed)
+            place = self.cell_key(space, key)
             if cell is None:
-                if self._overlay.get(leaf) is None:
+                if self._overlay.get(place) is None:
                     continue
-                self._overlay.put(leaf, None)
+                self._overlay.put(place, None)
+                changes.append((key_hash(space, key), None, b""))
             else:
-                self._overlay.put(leaf, cell.leaf(space, key).digest + bytes((space,)) + key)
-            raw = None if cell is None else cell.to_bytes()
-            self._overlay.put(self.cell_key(space, key), raw)
-            hashes.append(hashed)
+                self._overlay.put(place, cell.to_bytes())
+                leaf = cell.leaf(space, key)
+                changes.append((leaf.key_hash, leaf.digest, bytes((space,)) + key))
+        changes.sort()
         root = self._now.tree_root
-        if hashes:
-            root = self.tree.update(self._overlay, sorted(hashes))
+        if changes:
+            root = self.tree.update(self._overlay, changes)
         written = [key for space, key in self._dirty if space == Space.USER]
         self._dirty.clear()
         self._now = replace(self._now, next_seq=seq + 1, tree_root=root)
