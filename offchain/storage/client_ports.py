@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 from offchain.chain.model import BlockRef
-from offchain.core.bls import Signature
+from offchain.core.bls import PublicKey, Signature
 from offchain.storage.model import FileShape, Profile, Segment
 from offchain.storage.ports import StoredFile
 
@@ -53,10 +53,14 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """The receipts of a group: which seats are missing, and the sum of the others' signatures."""
+    """The receipts of a group: which seats are missing, and the sum of the others' signatures.
+
+    `absent_keys`: their operators' keys, seats rising. Vacant seats are not named.
+    """
 
     group: int
     absent: frozenset[int]
+    absent_keys: tuple[PublicKey, ...]
     signature: Signature = field(repr=False)
 
     @property
@@ -110,19 +114,6 @@ class TermTill(Protocol):
         ...
 
     def renew(self, file_id: bytes, epochs: int, *, value_wei: int) -> Paid: ...
-
-    def set_standing(self, file_id: bytes, standing: "Standing", *, value_wei: int) -> Paid:
-        """Let anyone renew it from these funds."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A standing order: so many epochs at a time, at most `limit_wei` each; `tip_wei` a renewal."""
-
-    epochs: int
-    limit_wei: int
-    tip_wei: int
 
 
 class StorageIndex(Protocol):

@@ -86,9 +86,14 @@ class Delivery:
                 seats=len(held), needed=load.group.profile.receipts, failed=failed[:400]
             )
         numbers = {seat.seat for seat in held}
-        absent = frozenset(seat.seat for seat in load.group.seats) - numbers
+        missing = [seat for seat in load.seats if seat.seat not in numbers]
         total = aggregate_signatures([self.signatures[seat.operator] for seat in held])
-        return Quorum(load.group.group, absent, total)
+        return Quorum(
+            load.group.group,
+            frozenset(seat.seat for seat in missing),
+            tuple(seat.key for seat in missing if seat.key is not None),
+            total,
+        )
 
 
 class DeliverShards:

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from offchain.storage.artefact import TreeKind
 from offchain.storage.client_ports import FileKeys
 from offchain.storage.model import SEGMENT_BYTES
+from offchain.storage.ports import FileView
 from offchain.storage.read_file import Label, OpenFile, ReadFile
 from offchain.storage.read_range import RangeInvalid, ReadRange
 from offchain.storage.sealed import FRAME_BYTES, HEAD_BYTES, Seal, head_bytes, is_sealed
@@ -97,6 +98,10 @@ class GetFile:
         self._reader = reader
         self._ranges = ranges
         self._keys = keys
+
+    async def view(self, reference: bytes) -> FileView:
+        """The record of the file with this id, or root. Raises: FileUnknown."""
+        return await self._reader.view(reference)
 
     async def content(self, reference: bytes, *, is_raw: bool = False) -> Content:
         """Open a file; `is_raw` leaves a sealed one sealed.

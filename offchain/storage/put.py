@@ -224,7 +224,7 @@ class PutFile:
             await self._give_up(run, view)
         try:
             await asyncio.to_thread(self._parts.till.place, run.record.file_id)
-        except (Conflict, Rejected) as error:
+        except (Conflict, Rejected, Unavailable) as error:
             if await self._is_as_before(view):
                 log.info("file_not_placed_yet", extra={"code": error.code})
                 await self._other_block(view.block)

@@ -104,12 +104,19 @@ class ReadFile:
 
         Raises: FileUnknown, FileNotStored, InsufficientShards when no seat tells its segments.
         """
-        view = await asyncio.to_thread(self._look_up, reference)
+        view = await self.view(reference)
         if view.group is None or view.file.state not in READABLE:
             raise FileNotStored(file_id=view.file.file_id.hex(), state=view.file.state.name)
         opened = OpenFile(view.file, view.group, ())
         opened.segments = await self._segments(opened)
         return opened
+
+    async def view(self, reference: bytes) -> FileView:
+        """The record of the file with this id, or of the newest with this root: a stored one first.
+
+        Raises: FileUnknown.
+        """
+        return await asyncio.to_thread(self._look_up, reference)
 
     async def segment(self, opened: OpenFile, index: int, *, label: Label) -> bytes:
         """The payload of one segment. Raises: InsufficientShards, Bottom."""

@@ -14,12 +14,13 @@ from offchain.core.errors import Conflict, NotFound, Rejected
 from offchain.core.hashing import keccak
 from offchain.core.units import BlockNumber
 from offchain.storage.client_errors import NoGroup
-from offchain.storage.client_ports import Order, Paid, Quorum, Quote, Standing
+from offchain.storage.client_ports import Order, Paid, Quorum, Quote
 from offchain.storage.errors import SubmissionUnknown
 from offchain.storage.model import (
     PRICE_UNIT,
     FileState,
     Profile,
+    SeatState,
     held_digest,
     held_domain,
     kept_bytes,
@@ -58,7 +59,6 @@ class MemoryMarket:
         self.prices = {group.group: 1_000 for group in groups}
         self.charges = 0
         self.spent_wei = 0
-        self.standing: dict[bytes, Standing] = {}
 
     @property
     def owner(self) -> bytes:
@@ -154,7 +154,8 @@ class MemoryMarket:
         if file.state is not FileState.PLACED or self._time > file.keep_until:
             raise Conflict(state=file.state.name)
         group = self._groups[file.group]
-        keys = [_key_of(seat) for seat in group.seats if seat.seat not in quorum.absent]
+        held = [one for one in group.seats if one.state is not SeatState.VACANT]
+        keys = [_key_of(seat) for seat in held if seat.seat not in quorum.absent]
         if quorum.group != file.group or len(keys) < group.profile.receipts:
             raise Rejected(signed=len(keys), needed=group.profile.receipts)
         if not verify(aggregate_keys(keys), self._digest(file), quorum.signature):
@@ -197,12 +198,6 @@ class MemoryMarket:
         self.spent_wei += price
         self._change(file_id, expiry=file.expiry + seconds, keep_until=file.keep_until + seconds)
         return self._sent(price)
-
-    def set_standing(self, file_id: bytes, standing: Standing, *, value_wei: int) -> Paid:
-        self._file(file_id)
-        self.spent_wei += value_wei
-        self.standing[file_id] = standing
-        return self._sent(value_wei)
 
     # for tests
 
