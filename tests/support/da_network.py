@@ -18,7 +18,7 @@ from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
 from offchain.da.adapters.bls_signer import BlsSigner
 from offchain.da.adapters.disk_journal import DiskJournal
 from offchain.da.adapters.disk_rows import DiskRows
-from offchain.da.adapters.http_client import HttpLimits, HttpNodeClient
+from offchain.da.adapters.http_client import HttpNodeClient
 from offchain.da.adapters.http_node import NodeFace, build_node_app, node_server
 from offchain.da.adapters.memory_chain import ChainRules, MemoryChain, MemoryMember
 from offchain.da.adapters.memory_dispersals import MemoryDispersals
@@ -35,6 +35,7 @@ from offchain.da.ports import DecisionJournal, NodeClient, RowStore
 from offchain.da.retrieve import RetrievalRules, RetrieveBlob
 from offchain.da.serve import ServeLimits, ServeRows
 from offchain.node.disk import LocalDisk
+from offchain.node.peer_http import HttpLimits
 from offchain.node.peer_limits import PeerLimits, PeerRate
 
 QUICK = DeliveryRules(retry_seconds=0.02, grace_seconds=0.3, poll_seconds=0.02, margin_seconds=0)

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.da.adapters.http_client import MAX_PROBLEM_BYTES, HttpLimits
 from offchain.da.adapters.lying_server import Lie, LyingServer
 from offchain.da.adapters.memory_chain import ChainRules
 from offchain.da.adapters.memory_node import MemoryNode
 from offchain.da.errors import InsufficientRows
 from offchain.da.fetch import FetchRules
 from offchain.da.retrieve import RetrievalRules
+from offchain.node.peer_http import MAX_PROBLEM_BYTES, HttpLimits
 from tests.support.da_network import Site, a_node, a_site, http_network, some_bytes
 
 SALT = bytes(32)
