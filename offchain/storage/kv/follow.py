@@ -19,10 +19,11 @@ from threading import Lock
 from typing import Final
 
 from offchain.storage.kv.entry import Batch, Entry
-from offchain.storage.kv.errors import SeqGap, StreamUnknown
+from offchain.storage.kv.errors import RootMismatch, SeqGap, SnapshotOld, StreamUnknown
 from offchain.storage.kv.overlay import Overlay
 from offchain.storage.kv.ports import KVStore, LogSource, PayloadSource, Reader
 from offchain.storage.kv.replay import Outcome, Replayed, replay
+from offchain.storage.kv.snapshot import Snapshot, Trust
 from offchain.storage.kv.state import StreamState, StreamView
 
 _NUMBER: Final = (0).to_bytes(4, "big")
@@ -168,6 +169,28 @@ class Replica:
             number = self._number_for(stream)
             self._catch_up(stream, number)
             self._numbers = {**self._numbers, stream: number}
+            self._replay_layers()
+
+    def load(self, snapshot: Snapshot, trust: Trust) -> None:
+        """Hold a stream from a snapshot that `trust` accepts the root of.
+
+        Raises: RootMismatch, SnapshotOld when the stream is here or the replica not that far.
+        """
+        root = snapshot.root
+        if not trust(root):
+            raise RootMismatch(seq=root.seq, digest=root.digest.hex())
+        with self._advancing:
+            if root.stream in self._numbers:
+                raise SnapshotOld(stream=root.stream.hex())
+            number = self._number_for(root.stream)
+            if self._base <= root.seq and self._numbers:
+                raise SnapshotOld(seq=root.seq, replica=self._base)
+            self._parts.store.load(snapshot.pairs(number))
+            if self._base <= root.seq:  # an empty replica begins here
+                self._layers.clear()
+                self._commit({}, root.seq + 1)
+            self._catch_up(root.stream, number)
+            self._numbers = {**self._numbers, root.stream: number}
             self._replay_layers()
 
     def advance(self) -> int:

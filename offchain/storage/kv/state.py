@@ -8,7 +8,7 @@ log that this state has not seen. Writes collect in an overlay; `settle` brings 
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,6 +23,7 @@ CELL: Final = b"C"
 META: Final = b"M"
 _META: Final = struct.Struct(">QQ32sQQ")
 _NUMBER_BYTES: Final = 4
+SCAN_ROWS: Final = 4_096
 Cells = Mapping[tuple[int, bytes], Cell | None]
 
 
@@ -92,6 +93,14 @@ class StreamView:
             first = table + after + b"\x00"
         rows = self._reader.scan(first, end_of(table + prefix), limit)
         return [(key[len(table) :], Cell.parse(raw)) for key, raw in rows]
+
+    def cells(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every space || key with its cell's bytes, in order."""
+        table = self._prefix + CELL
+        first, end = table, end_of(table)
+        while rows := self._reader.scan(first, end, SCAN_ROWS):
+            yield from ((key[len(table) :], raw) for key, raw in rows)
+            first = rows[-1][0] + b"\x00"
 
     def find(self, space: int, key: bytes, seq: int) -> Found:
         """A cell with its proof."""

@@ -1,0 +1,232 @@
+"""Snapshots: a stream's whole state in one file, checked against its root before any of it is used.
+
+  head     "AKS1" | stream 32 | u64 seq | u64 generation | tree root 32 | u64 keys | u64 bytes
+  records  `keys` of them in order of space || key:
+           u16 bytes of space || key | u32 bytes of cell | space || key | cell (cells.py)
+
+Rights, nonces and elements of lists are cells like any other, so a replica that loads a snapshot
+goes on exactly where the one that wrote it stood (INV-KV-2). The file is stored like any other
+file. Source: docs/protocol/storage.md#key-value-streams.
+"""
+
+import itertools
+import struct
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+
+from offchain.storage.kv import bulk
+from offchain.storage.kv.cells import MAX_KEY_BYTES, MAX_VALUE_BYTES
+from offchain.storage.kv.errors import RootMismatch
+from offchain.storage.kv.proof import EMPTY, StreamRoot
+from offchain.storage.kv.state import CELL, META, Meta, StreamView
+from offchain.storage.kv.tree import (
+    FAN_BITS,
+    PAGE,
+    RUN,
+    RUN_LEAVES,
+    Node,
+    Page,
+    place_of,
+)
+
+MAGIC: Final = b"AKS1"
+_HEAD: Final = struct.Struct(">4s32sQQ32sQQ")
+_RECORD: Final = struct.Struct(">HI")
+MAX_KEYS: Final = 1 << 28
+PIECE_BYTES: Final = 1 << 20
+KEYS_A_PIECE: Final = 20_000
+Pairs = Iterator[tuple[bytes, bytes]]
+Trust = Callable[[StreamRoot], bool]
+
+
+def write_snapshot(view: StreamView, seq: int) -> Iterator[bytes]:
+    """The snapshot of a stream at entry `seq`, in pieces."""
+    root = view.root_at(seq)
+    yield _HEAD.pack(
+        MAGIC,
+        root.stream,
+        root.seq,
+        root.generation,
+        root.tree_root,
+        root.keys,
+        root.byte_count,
+    )
+    parts: list[bytes] = []
+    size = 0
+    for place, cell in view.cells():
+        parts += (_RECORD.pack(len(place), len(cell)), place, cell)
+        size += _RECORD.size + len(place) + len(cell)
+        if size >= PIECE_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
+
+
+def snapshot_root(raw: bytes | memoryview) -> StreamRoot:
+    """The root that a snapshot claims; not checked. Raises: RootMismatch."""
+    if len(raw) < _HEAD.size:
+        raise RootMismatch(bytes=len(raw))
+    magic, stream, seq, generation, tree_root, keys, size = _HEAD.unpack_from(raw)
+    if magic != MAGIC or keys > MAX_KEYS:
+        raise RootMismatch(magic=magic.hex(), keys=keys)
+    return StreamRoot(stream, seq, generation, tree_root, keys, size)
+
+
+class Snapshot:
+    """A snapshot whose records have the root it claims."""
+
+    def __init__(self, raw: bytes | memoryview) -> None:
+        """Hash everything. `raw` may be a mapped file. Raises: RootMismatch."""
+        self.root = snapshot_root(raw)
+        self._raw = memoryview(raw)
+        self._array = np.frombuffer(raw, np.uint8)
+        self._find()
+        self._hash()
+        self._tree()
+        if self._top[0] != self.root.tree_root:
+            raise RootMismatch(expected=self.root.tree_root.hex(), found=self._top[0].hex())
+
+    def pairs(self, number: int) -> Pairs:
+        """What a store holds of this stream, in rising order of keys."""
+        prefix = number.to_bytes(4, "big")
+        yield from self._cells(prefix + CELL)
+        root = self.root
+        meta = Meta(root.seq + 1, root.generation, root.tree_root, root.keys, root.byte_count)
+        yield prefix + META, meta.to_bytes()
+        for place in sorted(self._pages):
+            yield prefix + PAGE + place, self._pages[place]
+        for place in sorted(self._runs):
+            low, high = self._runs[place]
+            start = int(self._ends[low - 1]) if low else 0
+            yield prefix + RUN + place, self._rows[start : int(self._ends[high - 1])].tobytes()
+
+    def _find(self) -> None:
+        keys = self.root.keys
+        if keys > len(self._raw) // _RECORD.size:
+            raise RootMismatch(keys=keys, bytes=len(self._raw))
+        self._starts = np.zeros(keys, np.int64)
+        found = np.array([_HEAD.size], np.int64)
+        bulk.find_records(self._array, _HEAD.size, self._starts, found)
+        if found[0] != len(self._raw):
+            raise RootMismatch(bytes=len(self._raw))
+        heads = self._array[self._starts[:, None] + np.arange(_RECORD.size)].astype(np.int64)
+        self._places = heads[:, 0] << 8 | heads[:, 1]
+        self._sizes = heads[:, 2] << 24 | heads[:, 3] << 16 | heads[:, 4] << 8 | heads[:, 5]
+        total = int(self._places.sum() + self._sizes.sum()) - 10 * keys  # space, version, kind
+        is_bounded = not keys or (
+            int(self._places.max()) <= MAX_KEY_BYTES + 9
+            and int(self._sizes.max()) <= MAX_VALUE_BYTES + 9
+        )
+        if total != self.root.byte_count or not is_bounded:
+            raise RootMismatch(bytes=total, expected=self.root.byte_count)
+
+    def _hash(self) -> None:
+        count = len(self._starts)
+        begins = self._starts + _RECORD.size
+        cells = begins + self._places
+        keys, values, leaves = (np.zeros((count, 4), np.uint64) for _ in range(3))
+        bulk.hash_ranges(self._array, begins, self._places, keys)
+        bulk.hash_ranges(self._array, cells + 9, self._sizes - 9, values)
+        messages = np.empty((count, 74), np.uint8)
+        bulk.leaf_messages(self._array, cells, keys.view(np.uint8), values.view(np.uint8), messages)
+        begins = np.arange(count, dtype=np.int64) * 74
+        sizes = np.full(count, 74, np.int64)
+        bulk.hash_ranges(messages.reshape(-1), begins, sizes, leaves)
+        numbers = keys.byteswap()
+        order = np.lexsort(tuple(numbers[:, word] for word in (3, 2, 1, 0)))
+        self._order, self._words = order, np.ascontiguousarray(numbers[order])
+        self._shared = np.zeros(max(0, count - 1), np.int64)
+        bulk.shared_bits(self._words, self._shared)
+        if count and int(self._shared.max(initial=0)) == 256:
+            raise RootMismatch(reason="a key twice")
+        self._rows = np.empty(int(self._places.sum()) + bulk.ROW_HEAD * count, np.uint8)
+        self._ends = np.zeros(count, np.int64)
+        bulk.write_rows(
+            self._array,
+            self._starts,
+            order,
+            keys.view(np.uint8),
+            leaves.view(np.uint8),
+            self._ends,
+            self._rows,
+        )
+        self._leaves = np.ascontiguousarray(leaves[order])
+
+    def _tree(self) -> None:
+        """Pages and runs, with the digest of every run."""
+        self._pages: dict[bytes, bytes] = {}
+        self._runs: dict[bytes, tuple[int, int]] = {}
+        cuts: list[tuple[int, int, int]] = []
+        count = len(self._words)
+        self._cut(0, count, 0, cuts)
+        folded = self._fold(cuts)
+        tops = {
+            low: (digest, high - low == 1)
+            for (low, high, _), digest in zip(cuts, folded, strict=True)
+        }
+        self._top: Node = self._page(0, count, 0, tops) if count else (EMPTY, False)
+
+    def _cut(self, low: int, high: int, nibbles: int, cuts: list[tuple[int, int, int]]) -> None:
+        if high - low <= RUN_LEAVES:
+            if high > low:
+                cuts.append((low, high, nibbles))
+            return
+        for first, end in self._slots(low, high, nibbles):
+            self._cut(first, end, nibbles + 1, cuts)
+
+    def _slots(self, low: int, high: int, nibbles: int) -> list[tuple[int, int]]:
+        """The ranges of leaves below each of the sixteen slots."""
+        shift = np.uint64(60 - FAN_BITS * (nibbles % 16))
+        column = self._words[low:high, nibbles // 16] >> shift & np.uint64(15)
+        bounds = (low + np.searchsorted(column, np.arange(17, dtype=np.uint64))).tolist()
+        return list(itertools.pairwise(bounds))
+
+    def _fold(self, cuts: list[tuple[int, int, int]]) -> list[bytes]:
+        """The root of every run, level by level over all of them."""
+        count = len(self._words)
+        if not count:
+            return []
+        lows = np.array([low for low, _, _ in cuts], np.int64)
+        lengths = np.array([high - low for low, high, _ in cuts], np.int64)
+        tops = np.repeat(np.array([FAN_BITS * nibbles for _, _, nibbles in cuts]), lengths)
+        beside = np.zeros(count + 1, np.int64)
+        beside[1:count] = self._shared + 1
+        beside[lows] = 0
+        depths = np.maximum(np.maximum(beside[:-1], beside[1:]), tops)
+        entries = np.stack([np.arange(count), depths, tops], axis=1).astype(np.int64)
+        digests, left = self._leaves.copy(), np.array([count], np.int64)
+        for level in range(int(depths.max()), 0, -1):
+            bulk.fold_level(level, self._words, self._shared, entries, digests, left)
+        assert int(left[0]) == len(cuts)
+        whole = digests[: len(cuts)].tobytes()
+        return [whole[at : at + 32] for at in range(0, len(whole), 32)]
+
+    def _page(self, low: int, high: int, nibbles: int, tops: dict[int, Node]) -> Node:
+        hashed = self._words[low].byteswap().tobytes()
+        if high - low <= RUN_LEAVES:
+            self._runs[place_of(hashed, nibbles)] = (low, high)
+            return tops[low]
+        page = Page()
+        slots: list[tuple[int, Node]] = []
+        for slot, (first, end) in enumerate(self._slots(low, high, nibbles)):
+            if end > first:
+                slots.append((slot, self._page(first, end, nibbles + 1, tops)))
+                page.deeper |= (end - first > RUN_LEAVES) << slot
+        page.set_slots(slots)
+        self._pages[place_of(hashed, nibbles)] = page.to_bytes()
+        return page.top
+
+    def _cells(self, table: bytes) -> Pairs:
+        raw = self._raw
+        for piece in range(0, len(self._starts), KEYS_A_PIECE):
+            part = slice(piece, piece + KEYS_A_PIECE)
+            begins = self._starts[part] + _RECORD.size
+            middles = begins + self._places[part]
+            ends = middles + self._sizes[part]
+            for begin, middle, end in zip(
+                begins.tolist(), middles.tolist(), ends.tolist(), strict=True
+            ):
+                yield table + raw[begin:middle], bytes(raw[middle:end])
