@@ -103,7 +103,6 @@ def post_root(
     signed: uint256 = staticcall IStorageSeats(SEATS).check_quorum(
         group, absent, digest, signature, NEEDED_SEATS, absent_keys
     )
-    assert signed >= NEEDED_SEATS, "kv_streams: too few seats"
 
     stream_root: bytes32 = kv_path._stream_root(root)
     stream_roots._post(root.stream, seq, group, stream_root)
@@ -116,6 +115,7 @@ def post_root(
         keys=convert(root.keys, uint256),
         byte_count=convert(root.byte_count, uint256),
         stream_root=stream_root,
+        signed=signed,
     )
 
 

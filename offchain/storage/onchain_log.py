@@ -85,6 +85,7 @@ class RootPosted:
     keys: int
     byte_count: int
     stream_root: bytes
+    signed: int  # seats
 
 
 @dataclass(frozen=True, slots=True)

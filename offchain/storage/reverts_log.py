@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from offchain.core.errors import ApogeeError, Conflict, InvalidInput, NotFound, Rejected
+from offchain.storage.reverts_market import MARKET
 
 
 class SubmissionInvalid(InvalidInput):
@@ -129,7 +130,7 @@ class RootRefused(Rejected):
     next_step = "Collect the signatures of at least four seats of one replica group."
 
 
-LOG: Final[Mapping[str, type[ApogeeError]]] = {
+_OWN: Final[Mapping[str, type[ApogeeError]]] = {
     "storage_log: not a file": SubmissionInvalid,
     "storage_log: no owner": SubmissionInvalid,
     "storage_log: no root": SubmissionInvalid,
@@ -150,13 +151,20 @@ LOG: Final[Mapping[str, type[ApogeeError]]] = {
     "storage_log: epoch not over": EpochNotOver,
     "submissions: unknown id": FileUnknown,
 }
+LOG: Final[Mapping[str, type[ApogeeError]]] = {**MARKET, **_OWN}
 STREAMS: Final[Mapping[str, type[ApogeeError]]] = {
-    **LOG,
+    **_OWN,
     "kv_streams: no such stream": StreamUnknown,
     "kv_streams: no such generation": RootRefused,
     "kv_streams: not in the log": RootRefused,
     "kv_streams: no replica group": RootRefused,
-    "kv_streams: too few seats": RootRefused,
+    "storage_seats: not open": RootRefused,
+    "seat_keys: no such seat": RootRefused,
+    "seat_keys: key missing": RootRefused,
+    "seat_keys: key left over": RootRefused,
+    "seat_keys: key of another": RootRefused,
+    "seat_keys: too few seats": RootRefused,
+    "seat_keys: wrong signature": RootRefused,
     "kv_streams: not the owner": NoRight,
     "kv_streams: no owner": GrantInvalid,
     "stream_roles: exists already": StreamExists,
