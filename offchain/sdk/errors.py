@@ -4,6 +4,7 @@ NotFound     ConnectionMissing     sdk.connection.missing
 InvalidInput ConnectionMalformed   sdk.connection.malformed
 InvalidInput SourceUnusable        sdk.source.unusable
 Conflict     NoGateway             sdk.no_gateway
+Conflict     NoAccount             sdk.no_account
 Unavailable  GatewayUnreachable    sdk.gateway.unreachable
 Corrupt      GatewayContradicted   sdk.gateway.contradicted   it answered what the chain or our own
                                                               computation contradicts: do not trust
@@ -50,6 +51,13 @@ class NoGateway(Conflict):
 
     code = "sdk.no_gateway"
     next_step = "Connect with gateway_url and api_key to publish."
+
+
+class NoAccount(Conflict):
+    """Without an account a client can only read what is stored."""
+
+    code = "sdk.no_account"
+    next_step = "Open the client with account=SECRET, 32 bytes, to store, renew and release."
 
 
 class GatewayUnreachable(Unavailable):

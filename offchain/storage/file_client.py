@@ -8,7 +8,7 @@ Source: docs/protocol/storage.md#client.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -152,9 +152,16 @@ class FileClient:
         record = await self._put.journal.load(file_id)
         if record is None or not (path or record.path):
             raise PlanUnknown(file_id=file_id.hex())
-        source = await asyncio.to_thread(self._reopened, record, path or Path(record.path))
+        plain = await asyncio.to_thread(source_at, path or Path(record.path))
+        return await self.resume_source(record, plain, watch=watch)
+
+    async def resume_source(
+        self, record: PutRecord, plain: Source, *, watch: Watcher = lambda _: None
+    ) -> Stored:
+        """Go on with a put from a source that is open. Raises: as `resume`."""
+        source = await asyncio.to_thread(self._sealed_again, record, plain)
         put = PutFile(self._put, self._parts.put_rules, watch)
-        return await put.resume(file_id, source)
+        return await put.resume(record.file_id, source)
 
     async def begun(self, path: Path, options: PutOptions) -> PutRecord | None:
         """The newest open put of this path that stores it the same way."""
@@ -242,17 +249,11 @@ class FileClient:
         self._parts.keys.keep(head.key_id, key)
         return Seal(head, key)
 
-    def _reopened(self, record: PutRecord, path: Path) -> Source:
-        """The source of a put as it was. Raises: SourceChanged, SourceInvalid, KeyMissing."""
-        plain = source_at(path)
+    def _sealed_again(self, record: PutRecord, plain: Source) -> Source:
+        """The source of a put as it was. Raises: SourceChanged, KeyMissing."""
         if not record.seal_head:
             return plain
         head = SealHead.parse(record.seal_head)
         if head.length != plain.length:
             raise SourceChanged(bytes=plain.length, expected=head.length)
         return SealedSource(plain, seal_of(head, self._parts.keys))
-
-
-def without_limit(options: PutOptions) -> PutOptions:
-    """The same wish at any price, to ask what it costs."""
-    return replace(options, max_price_wei=None)

@@ -11,10 +11,12 @@ from offchain.core.erasure import ErasureEngine
 from offchain.node.disk import Disk, LocalDisk
 from offchain.storage.adapters.arrival import Arrival
 from offchain.storage.adapters.disk_puts import DiskPuts
+from offchain.storage.adapters.key_folder import KeyFolder
 from offchain.storage.adapters.memory_market import MemoryMarket
 from offchain.storage.adapters.memory_seats import MemorySeat, MemorySeats, Mood
 from offchain.storage.client_ports import FileKeys, Paid, Quorum, StorageTill
 from offchain.storage.deliver_shards import DeliveryRules
+from offchain.storage.file_client import FileClient, FileClientParts
 from offchain.storage.gather_units import GatherRules
 from offchain.storage.get import GetFile, Got
 from offchain.storage.model import GroupState, Profile, SeatState, profile_named
@@ -196,3 +198,27 @@ def fetch(
 
     getter = a_getter(site, keys)
     return asyncio.run(getter.land(reference, arrive, label=label, is_raw=is_raw))
+
+
+def a_file_client(site: StorageSite, *, client: SeatClient | None = None) -> FileClient:
+    """A user's client on this site, as a new process opens it; its keys are in `keys`."""
+    seats = client or site.client
+    put = PutParts(
+        ledger=site.market,
+        till=site.market,
+        client=seats,
+        journal=site.journal(),
+        engine=site.engine,
+        randomness=site.random.randbytes,
+    )
+    gather = GatherRules(hedge_seconds=0.3, request_seconds=2.0, pause_seconds=0.001)
+    parts = FileClientParts(
+        read=ReadParts(site.market, site.market, seats, site.engine),
+        keys=KeyFolder(site.folder / "keys"),
+        randomness=site.random.randbytes,
+        put=put,
+        terms=site.market,
+        put_rules=RULES,
+        read_rules=ReadRules(table_seconds=0.5, gather=gather),
+    )
+    return FileClient(parts)
