@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from offchain.apps.commands import attack, chain_processes, da, lookup, stake, system
+from offchain.apps.commands import attack, chain_processes, da, lookup, stake, storage, system
 from offchain.apps.exit_codes import ExitCode, exit_code_of
 from offchain.apps.output import print_error, say
 from offchain.core.errors import ApogeeError
@@ -20,7 +20,7 @@ def _end_with(code: int) -> None:
 
 app = typer.Typer(
     name="apogee",
-    help="A decentralised AI operating system: chain, staking, slashing and data availability.",
+    help="A decentralised AI operating system: chain, staking, data availability, storage.",
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help needs no rich: 0.2 s less
     pretty_exceptions_enable=False,
@@ -32,6 +32,7 @@ chain_processes.add_to(app)
 lookup.add_to(app)
 app.add_typer(da.app, name="da")
 app.add_typer(stake.app, name="stake")
+app.add_typer(storage.app, name="storage")
 app.add_typer(attack.app, name="attack")
 
 

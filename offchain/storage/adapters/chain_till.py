@@ -35,7 +35,7 @@ class ChainStorageTill:
         self._log = log
         self._market = market
         self._sender = sender
-        self._epoch_seconds = epoch_seconds
+        self.epoch_seconds = epoch_seconds
         self._confirmations = confirmations
 
     @property
@@ -93,7 +93,7 @@ class ChainStorageTill:
         at = self._head()
         file = self._market.file(file_id, at=at)
         rate = self._market.group(file.group, at=at).max_rate
-        return -(-file.bytes * rate * epochs * self._epoch_seconds // PRICE_UNIT)
+        return -(-file.bytes * rate * epochs * self.epoch_seconds // PRICE_UNIT)
 
     def renew(self, file_id: bytes, epochs: int, *, value_wei: int) -> Paid:
         end = self._market.file(file_id, at=self._head()).end

@@ -20,6 +20,8 @@ COMMANDS = (
     *("stake exit", "stake withdraw", "stake status", "stake deposit", "stake undelegate"),
     *("stake redelegate", "stake claim", "stake leave", "stake unjail", "stake commission"),
     *("explain", "config show"),
+    *("storage put", "storage get", "storage ls", "storage stat", "storage renew", "storage rm"),
+    *("storage quote", "storage key"),
 )
 RUNS_FOR_EVER = {"devnet", "da-node", "worker", "gateway"}
 
