@@ -163,7 +163,7 @@ class AcceptShards:
         return True
 
     async def have(self, file_id: bytes, seat: int) -> bytes:
-        """A bitmap of the segments whose shard of a seat is durable here. Raises: ProfileUnknown."""
+        """A bitmap of segments whose shard of a seat is durable here. Raises: ProfileUnknown."""
         view = await self._view(file_id)
         rows_of(view.file.profile, seat)
         return have_bitmap(await self._segments_kept(view.file, seat))

@@ -165,7 +165,7 @@ def test_node__bad_requests__problem_documents_and_no_harm(engine: ErasureEngine
             assert ["is_own", group["seats"][0]["is_own"]] == ["is_own", True]
             paths = (await http.get(endpoint + "/openapi.json")).json()["paths"]
             assert "/v1/shards/{file_id}/{segment}/{seat}" in paths
-            assert len(paths) == 12
+            assert len(paths) == 11
 
     asyncio.run(run())
 
