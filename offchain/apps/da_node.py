@@ -5,23 +5,20 @@ Waits until the chain knows its operator, so a node may be started before it is 
 
 import asyncio
 import logging
-import signal
 import time
-from contextlib import suppress
-from functools import partial
-from typing import Final
 
 from offchain.apps.disperser import ledger_of
-from offchain.apps.home import Home, Manifest, node_name
+from offchain.apps.home import Home, node_name
 from offchain.apps.keystore import Keystore
 from offchain.apps.logging import configure_logging
-from offchain.apps.network import Network, address_of, connect, deployment_file
-from offchain.apps.node_chores import Operator, chores_of, collecting, repeat
+from offchain.apps.network import Network
+from offchain.apps.node_chores import Operator, chores_of, collecting
+from offchain.apps.node_life import NodeLife, place_of
 from offchain.apps.operators import node_role
 from offchain.apps.settings import DaNodeSettings, read_settings
 from offchain.chain.keys import DEVNET_CHAIN_IDS
 from offchain.core.erasure import ErasureEngine
-from offchain.core.errors import ApogeeError, Rejected
+from offchain.core.errors import Rejected
 from offchain.da.accept import AcceptRows, NodeLimits, NodeParts
 from offchain.da.adapters.bls_signer import BlsSigner
 from offchain.da.adapters.disk_journal import (
@@ -35,10 +32,8 @@ from offchain.da.adapters.misconduct import Misconduct, OnlyFriends, misbehaving
 from offchain.da.ports import NodeClient
 from offchain.da.serve import RowServer, ServeLimits, ServeRows
 from offchain.node.disk import LocalDisk
-from offchain.node.folder_lock import FolderLock
 from offchain.node.peer_limits import PeerLimits, PeerRate
 
-REGISTERED_POLL_SECONDS: Final = 0.5
 log = logging.getLogger(__name__)
 
 
@@ -51,7 +46,7 @@ def run_da_node(**flags: object) -> int:
     configure_logging(node_name(index), level=settings.log_level)
     home = Home.at(settings.home)
     engine = choose_engine()
-    network, port = _place(settings, home)
+    network, port = place_of(settings, home, node_name(index), settings.node_port)
     asyncio.run(_Node(home, network, engine, settings).run(port))
     return 0
 
@@ -82,21 +77,10 @@ class _Node:
         self._misconduct = misconduct
         account = self._keys.account(self._role)
         self._operator = Operator(home, self._role, account, settings.samples_at_a_loss)
-        self._stop = asyncio.Event()
+        self._life = NodeLife(self._folder, network, account)
 
     async def run(self, port: int) -> None:
-        loop = asyncio.get_running_loop()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FolderLock(self._folder)
-        try:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._stop.set)
-            operator = await self._registered_operator()
-            if operator:
-                await self._serve(operator, port)
-        finally:
-            lock.close()
-        log.info("node_stopped")
+        await self._life.run(lambda operator: self._serve(operator, port))
 
     async def _serve(self, operator: int, port: int) -> None:
         async with HttpNodeClient() as client:
@@ -117,20 +101,12 @@ class _Node:
             rows = misbehaving(rows, self._misconduct)
             log.critical("node_misbehaves", extra={"how": self._misconduct.value})
         limits = PeerLimits(PeerRate(), time.monotonic)
-        app = build_node_app(NodeFace(accept, rows, self._readiness, limits))
+        app = build_node_app(NodeFace(accept, rows, self._life.readiness, limits))
         if self._misconduct is Misconduct.FRIENDS_ONLY:
             app.add_middleware(OnlyFriends)
         server = node_server(app, port)
-        tasks = [asyncio.create_task(repeat(chore)) for chore in chores]
-        serving = asyncio.create_task(server.serve())
         log.info("node_started", extra={"operator": operator, "port": port})
-        stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        await serving
-        for task in (*tasks, stopping):
-            task.cancel()
-        await asyncio.gather(*tasks, stopping, return_exceptions=True)
+        await self._life.serve_beside(server, chores)
 
     def _open_parts(self, operator: int, shelf: DiskProofs) -> NodeParts:
         disk = LocalDisk()
@@ -143,29 +119,6 @@ class _Node:
         signer = BlsSigner(self._keys.bls(self._role))
         return NodeParts(operator, ledger, store, journal, signer, self._engine, shelf.keep)
 
-    async def _registered_operator(self) -> int | None:
-        """The id of this node's operator, once the chain knows it; None when told to stop."""
-        address = address_of(self._keys.account(self._role))
-        while not self._stop.is_set():
-            try:
-                at = (await asyncio.to_thread(self._network.node.block)).hash
-                find = partial(self._network.stake.operator_of, address, at=at)
-                operator = await asyncio.to_thread(find)
-                if operator:
-                    return operator
-            except ApogeeError as error:
-                log.warning("chain_not_read", extra={"code": error.code, "error": str(error)})
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), REGISTERED_POLL_SECONDS)
-        return None
-
-    async def _readiness(self) -> str | None:
-        try:
-            await asyncio.to_thread(self._network.node.block)
-        except ApogeeError as error:
-            return f"the chain does not answer: {error.code}"
-        return None
-
 
 def _misconduct(settings: DaNodeSettings, network: Network) -> Misconduct | None:
     """How this node is to cheat in a drill. Raises: DrillOnDevnetOnly."""
@@ -174,14 +127,3 @@ def _misconduct(settings: DaNodeSettings, network: Network) -> Misconduct | None
     if network.chain_id not in DEVNET_CHAIN_IDS:
         raise DrillOnDevnetOnly(chain_id=network.chain_id)
     return Misconduct(settings.adversary)
-
-
-def _place(settings: DaNodeSettings, home: Home) -> tuple[Network, int]:
-    """The chain and the port of this node, from the flags or from the home."""
-    port, rpc_url = settings.node_port, settings.rpc_url
-    if port is None or rpc_url is None:
-        manifest = Manifest.load(home)
-        port = port or manifest.ports[node_name(settings.node_index)]
-        rpc_url = rpc_url or manifest.url("devnet")
-    folder = settings.deployments or home.deployments
-    return connect(rpc_url, deployment_file(folder, settings.network)), port

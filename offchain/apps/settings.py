@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -97,6 +97,27 @@ class DaNodeSettings(ChainSettings):
     samples_at_a_loss: bool = False  # show winning leaves that earn less than their gas costs
     # Drills on a devnet: how the node cheats after it has signed.
     adversary: Literal["withhold", "friends-only", "wrong-bytes", "wrong-index"] | None = None
+
+
+class StorageNodeSettings(ChainSettings):
+    """`apogee storage-node`: one operator's node for files and streams."""
+
+    node_index: Annotated[int, Field(ge=0, le=63)] = 0  # which operator of this home
+    node_port: Port | None = None  # read from the home when not given
+    store: Literal["folder", "s3"] = "folder"  # where shards lie
+    store_folder: Path | None = None  # of shards; in the home when not given
+    s3_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    s3_endpoint: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=200)] | None = None
+    s3_region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "us-east-1"
+    s3_access_key: str | None = None  # from the environment; otherwise as Amazon's tools find it
+    s3_secret_key: SecretStr | None = None
+    scrub_days: Annotated[float, Field(gt=0, le=365)] = 30.0  # every shard is re-read once in
+    scrub_mb_s: Annotated[float, Field(gt=0, le=100_000)] = 20.0  # and never faster than
+    upload_mb: Annotated[int, Field(ge=40, le=65_536)] = 96  # bodies in memory at once
+    # Drills on a devnet: how the node cheats after it has signed.
+    adversary: Literal["withhold", "silent", "slow", "wrong-bytes", "swapped", "short"] | None = (
+        None
+    )
 
 
 class GatewaySettings(ChainSettings):

@@ -1,4 +1,4 @@
-"""devnet, da-node, worker, gateway: each process alone, as `apogee up` starts them."""
+"""devnet, da-node, storage-node, worker, gateway: each alone, as `apogee up` starts them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,7 @@ def add_to(app: typer.Typer) -> None:
     """Register these commands at the top level."""
     app.command("devnet")(devnet)
     app.command("da-node")(da_node)
+    app.command("storage-node")(storage_node)
     app.command("worker")(worker)
     app.command("gateway")(gateway)
 
@@ -54,6 +55,44 @@ def da_node(  # noqa: PLR0913, PLR0917  # one parameter a flag
         rpc_url=rpc_url,
         deployments=deployments,
         network=network,
+        adversary=adversary,
+    )
+
+
+def storage_node(  # noqa: PLR0913, PLR0917  # one parameter a flag
+    home: HomeFolder = None,
+    index: Annotated[int | None, typer.Option(help="Which operator of this home.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port on 127.0.0.1.")] = None,
+    rpc_url: RpcUrl = None,
+    deployments: Deployments = None,
+    network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+    store: Annotated[str | None, typer.Option(help="Where shards lie: folder or s3.")] = None,
+    store_folder: Annotated[Path | None, typer.Option(help="Default: in the home.")] = None,
+    s3_bucket: Annotated[str | None, typer.Option(help="Bucket of an object store.")] = None,
+    s3_endpoint: Annotated[
+        str | None, typer.Option(help="Its address; keys by environment.")
+    ] = None,
+    scrub_days: Annotated[float | None, typer.Option(help="Re-read all in. Default: 30")] = None,
+    adversary: Annotated[
+        str | None,
+        typer.Option(help="Devnet drills: withhold, silent, slow, wrong-bytes, swapped, short."),
+    ] = None,
+) -> int:
+    """One operator's storage node.  Example: apogee storage-node --index 0"""
+    from offchain.apps.storage_node import run_storage_node
+
+    return run_storage_node(
+        home=home,
+        node_index=index,
+        node_port=port,
+        rpc_url=rpc_url,
+        deployments=deployments,
+        network=network,
+        store=store,
+        store_folder=store_folder,
+        s3_bucket=s3_bucket,
+        s3_endpoint=s3_endpoint,
+        scrub_days=scrub_days,
         adversary=adversary,
     )
 
