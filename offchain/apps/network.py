@@ -24,6 +24,11 @@ from offchain.staking.onchain import (
     SlashingCourtClient,
     StakeManagerClient,
 )
+from offchain.storage.onchain_draws import StorageDrawsClient
+from offchain.storage.onchain_log import KVStreamsClient, StorageLogClient
+from offchain.storage.onchain_market import StandingOrdersClient, StorageMarketClient
+from offchain.storage.onchain_proofs import StorageProofsClient
+from offchain.storage.onchain_seats import StorageSeatsClient
 
 # A devnet may be reorganised on purpose; three blocks are followed before an effect is settled.
 DEVNET_POLICY = SenderPolicy(finality_blocks=3)
@@ -52,6 +57,13 @@ class Network:
     entrance: DAEntranceClient
     challenges: DAChallengesClient
     fraud_proofs: DAFraudProofsClient
+    log: StorageLogClient
+    streams: KVStreamsClient
+    seats: StorageSeatsClient
+    draws: StorageDrawsClient
+    market: StorageMarketClient
+    orders: StandingOrdersClient
+    proofs: StorageProofsClient
 
     @property
     def chain_id(self) -> int:
@@ -78,6 +90,13 @@ def connect(rpc_url: str, file: Path) -> Network:
         entrance=DAEntranceClient(deployments, node),
         challenges=DAChallengesClient(deployments, node),
         fraud_proofs=DAFraudProofsClient(deployments, node),
+        log=StorageLogClient(deployments, node),
+        streams=KVStreamsClient(deployments, node),
+        seats=StorageSeatsClient(deployments, node),
+        draws=StorageDrawsClient(deployments, node),
+        market=StorageMarketClient(deployments, node),
+        orders=StandingOrdersClient(deployments, node),
+        proofs=StorageProofsClient(deployments, node),
     )
 
 

@@ -1,15 +1,16 @@
 """Making a home's operators members: funded, registered with a BLS key, staked, joined.
 
-An operator with a node serves DA and RELAYER, which fills the seats of the random beacon; the
-disperser only stakes in DA.
+An operator with a node serves DA, STORAGE and RELAYER, which fills the seats of the random beacon;
+the disperser only stakes in DA. Its ask says for how much and until when its storage node keeps.
 
 Each step looks at the chain first, so running it again continues where it stopped. Transactions of
 different accounts wait together, so nine operators take four blocks, not thirty-six.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 from offchain.apps.home import Home
@@ -26,21 +27,25 @@ from offchain.staking.model import Service, pool_id
 FUND_WEI: Final = 2_000 * WEI_PER_COIN
 STAKE_WEI: Final = 1_000 * WEI_PER_COIN
 RELAYER_STAKE_WEI: Final = 200 * WEI_PER_COIN  # twice the least: room for a missed seat
+STORAGE_STAKE_WEI: Final = 200 * WEI_PER_COIN  # the least, and collateral for many seats
 COMMISSION_BPS: Final = 1_000
-
+ASK_WEI: Final = 410_000_000  # for 2^30 byte-seconds: about one coin for a terabyte and month
+ASK_BYTES: Final = 1 << 40
+ASK_EPOCHS: Final = 2 * 2_190  # two years of four-hour epochs
 
 Wanted = tuple[str, TypedCall]  # what tells it from an operator's other calls of one function
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One operator of this home: its keys, its stake and, for a node, where it answers."""
+    """One operator of this home: its keys, its stake and, for each node, where it answers."""
 
     role: str
     account: AccountKey
     bls: SecretKey
     stake_wei: int
     endpoint: str | None  # None: staked, but no node (a disperser)
+    storage_endpoint: str | None = None  # of its storage node
 
 
 def pool_of(operator_id: int) -> int:
@@ -52,16 +57,19 @@ def node_role(index: int) -> str:
     return f"operator-{index}"
 
 
-def operators_of(home: Home, endpoints: list[str]) -> list[Operator]:
+def operators_of(
+    home: Home, endpoints: Sequence[str], storage_endpoints: Sequence[str] = ()
+) -> list[Operator]:
     """One operator per node and the disperser, keys made on first use."""
     keystore = Keystore(home.keys)
-    named: list[tuple[str, str | None]] = [
-        (node_role(index), endpoint) for index, endpoint in enumerate(endpoints)
+    named: list[tuple[str, str | None, str | None]] = [
+        (node_role(index), endpoint, storage)
+        for index, (endpoint, storage) in enumerate(zip_longest(endpoints, storage_endpoints))
     ]
-    named.append(("disperser", None))
+    named.append(("disperser", None, None))
     return [
-        Operator(role, keystore.account(role), keystore.bls(role), STAKE_WEI, endpoint)
-        for role, endpoint in named
+        Operator(role, keystore.account(role), keystore.bls(role), STAKE_WEI, endpoint, storage)
+        for role, endpoint, storage in named
     ]
 
 
@@ -155,6 +163,10 @@ class Enrolment:
         if one.endpoint is not None and not stake.is_member(relays, at=at):
             call = stake.join(Service.RELAYER, COMMISSION_BPS, stake_wei=RELAYER_STAKE_WEI)
             yield "relayer", call
+        keeps = pool_id(operator_id, Service.STORAGE)
+        if one.storage_endpoint is not None and not stake.is_member(keeps, at=at):
+            call = stake.join(Service.STORAGE, COMMISSION_BPS, stake_wei=STORAGE_STAKE_WEI)
+            yield "storage", call
 
     def _join(self, one: Operator, at: BlockHash) -> Iterator[Wanted]:
         if one.endpoint is None:
@@ -164,6 +176,10 @@ class Enrolment:
             yield one.endpoint, signers.join(one.endpoint)
         elif signers.endpoint(operator_id, at=at) != one.endpoint:
             yield one.endpoint, signers.update_endpoint(one.endpoint)
+        storage = one.storage_endpoint
+        if storage is not None and self._network.draws.endpoint(operator_id, at=at) != storage:
+            call = self._network.draws.set_ask(ASK_WEI, ASK_BYTES, ASK_EPOCHS, storage)
+            yield storage, call
 
     def _operator_id(self, one: Operator, at: BlockHash) -> int:
         return self._network.stake.operator_of(address_of(one.account), at=at)

@@ -20,6 +20,7 @@ from offchain.apps.network import (
 )
 from offchain.apps.operators import Enrolment
 from offchain.apps.settings import WorkerSettings, read_settings
+from offchain.apps.storage_jobs import WORKER_ROLE, storage_jobs
 from offchain.chain.keys import DEVNET_CHAIN_IDS
 from offchain.chain.sender import TransactionSender
 from offchain.core.erasure.choose import choose_engine
@@ -29,8 +30,6 @@ from offchain.jobs.open_matters import MatterWatch, WatchedContracts
 from offchain.jobs.reweigh import ReweighPools
 from offchain.jobs.work import Work, WorkParts
 from offchain.jobs.worker import run_worker
-
-WORKER_ROLE = "worker"
 
 
 def run_jobs(**flags: object) -> int:
@@ -78,12 +77,19 @@ def build_work(network: Network, home: Home, *, watch: Path | None = None) -> Wo
         table=lambda sender: DrawTable(draw_parts(network, sender)),
         beacon=serve_beacon(network, home, address_of(account)),
         weights=ReweighPools(network.node, network.registry, network.stake, address_of(account)),
+        storage=storage_jobs(network, home, open_own_sender),
         open_sender=open_own_sender,
         sender_address=address_of(account),
         resume=resume,
     )
     watched = WatchedContracts(
-        network.entrance, network.court, network.deployments.first_block(), frozenset(accounts)
+        network.entrance,
+        network.court,
+        network.log,
+        network.market,
+        network.seats,
+        network.deployments.first_block(),
+        frozenset(accounts),
     )
     folder = watch or home.jobs / "watch"
     return Work(parts, lambda: MatterWatch(network.node, watched, folder))

@@ -5,18 +5,23 @@ lost there is `SettledLost` for ever under its key. Whoever has just read on the
 effect is missing, and whose contract refuses it a second time, may send it under the next key.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from offchain.chain.errors import SettledLost
 from offchain.chain.model import Receipt, TypedCall
-from offchain.chain.sender import TransactionSender
 
 MAX_LOSSES: Final = 16  # of one effect
 
 
-def execute_due(
-    sender: TransactionSender, call: TypedCall, *, key: str, confirmations: int = 1
-) -> Receipt:
+class Executes(Protocol):
+    """A sender, however long it holds its outbox."""
+
+    def execute(
+        self, call: TypedCall, *, key: str, confirmations: int = 1, timeout_seconds: float = 120
+    ) -> Receipt: ...
+
+
+def execute_due(sender: Executes, call: TypedCall, *, key: str, confirmations: int = 1) -> Receipt:
     """Send and wait. Raises: as `TransactionSender.execute`."""
     for _ in range(MAX_LOSSES):
         try:

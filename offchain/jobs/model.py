@@ -15,11 +15,27 @@ class JobKind(StrEnum):
     CONTRIBUTE_BEACON = "contribute_beacon"  # subject: the coming epoch
     CONVICT_ABSENT = "convict_absent"  # subject: an epoch that has begun
     REWEIGH_POOL = "reweigh_pool"  # subject: pool id
+    PLACE_FILE = "place_file"  # subject: file id
+    REFUND_FILE = "refund_file"  # subject: file id
+    RENEW_FILE = "renew_file"  # subject: file id
+    CLOSE_FILE = "close_file"  # subject: file id
+    LOSE_FILE = "lose_file"  # subject: file id
+    REQUEST_GROUP = "request_group"  # subject: profile
+    DRAW_GROUP = "draw_group"  # subject: group
+    DRAW_SUCCESSOR = "draw_successor"  # subject: group/seat
+    LAPSE_SUCCESSOR = "lapse_successor"  # subject: group/seat
+    LET_GO = "let_go"  # subject: group/seat
+    PUSH_OUT = "push_out"  # subject: group/seat
+    FILL_GROUP = "fill_group"  # subject: group
+    DRAIN_GROUP = "drain_group"  # subject: group
+    DEFAULT_PROOF = "default_proof"  # subject: epoch/group/seat
+    MEASURE_BYTES = "measure_bytes"  # subject: epoch
+    COLLECT_PAY = "collect_pay"  # subject: group/seat
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of work; `subject` is 0x-hex for an id and decimal for an epoch."""
+    """One piece of work; `subject` is 0x-hex for an id, decimal for a number, a/b/c for several."""
 
     kind: JobKind
     subject: str

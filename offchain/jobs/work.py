@@ -14,7 +14,6 @@ from offchain.chain.errors import CallReverted
 from offchain.chain.model import Address, Block, TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.chain.sender import TransactionSender
-from offchain.core.errors import InvalidInput
 from offchain.da.model import BlobState, Record
 from offchain.da.onchain import DAEntranceClient
 from offchain.jobs.beacon import ServeBeacon
@@ -22,13 +21,13 @@ from offchain.jobs.draw import DrawTable
 from offchain.jobs.model import Handlers, Job, JobKind, Outcome
 from offchain.jobs.open_matters import MatterWatch
 from offchain.jobs.reweigh import ReweighPools
+from offchain.jobs.storage import StorageJobs
+from offchain.jobs.subjects import parse_id, parse_number
 from offchain.staking.court import WAITING, CaseState
 from offchain.staking.onchain import SlashingCourtClient
 
 # A disperser that is alive confirms within seconds; only what it left behind is a job.
 QUIET_SECONDS: Final = 15
-
-MAX_DIGITS: Final = 18
 
 OpenSender = Callable[[], AbstractContextManager[TransactionSender]]
 
@@ -43,6 +42,7 @@ class WorkParts:
     table: Callable[[TransactionSender | None], DrawTable]
     beacon: ServeBeacon
     weights: ReweighPools
+    storage: StorageJobs
     open_sender: OpenSender
     sender_address: Address
     resume: Callable[[bytes], None]
@@ -65,6 +65,7 @@ class Work:
             JobKind.CONTRIBUTE_BEACON: self.contribute_beacon,
             JobKind.CONVICT_ABSENT: self.convict_absent,
             JobKind.REWEIGH_POOL: self.reweigh_pool,
+            **self._parts.storage.handlers(),
         }
 
     def find_due(self) -> Iterable[Job]:
@@ -85,6 +86,7 @@ class Work:
             yield Job(JobKind.DRAW_EPOCH, str(epoch))
         yield from self._parts.beacon.find_due(block)
         yield from self._parts.weights.find_due(block)
+        yield from self._parts.storage.find_due(matters, block)
 
     def confirm_blob(self, subject: str) -> Outcome:
         blob_id = parse_id(subject)
@@ -169,21 +171,3 @@ def job_for_blob(record: Record, block: Block) -> JobKind | None:
         return JobKind.REFUND_BLOB
     is_quiet = block.timestamp >= record.paid_at + QUIET_SECONDS
     return JobKind.CONFIRM_BLOB if is_quiet else None
-
-
-def parse_number(subject: str) -> int:
-    """An epoch or a pool from a job's subject. Raises: InvalidInput."""
-    if not (subject.isascii() and subject.isdigit()) or len(subject) > MAX_DIGITS:
-        raise InvalidInput("the subject of this job is a number", subject=subject[:40])
-    return int(subject)
-
-
-def parse_id(subject: str) -> bytes:
-    """32 bytes from 0x-hex. Raises: InvalidInput."""
-    try:
-        raw = bytes.fromhex(subject.removeprefix("0x"))
-    except ValueError as error:
-        raise InvalidInput("an id is 0x and 64 hex digits", subject=subject[:80]) from error
-    if len(raw) != 32:
-        raise InvalidInput("an id is 0x and 64 hex digits", subject=subject[:80])
-    return raw

@@ -1,4 +1,4 @@
-"""RELAYER weights of every epoch, followed from the registry's `WeightSet` logs.
+"""Weights of every service and epoch, followed from the registry's `WeightSet` logs.
 
 Kept in memory: a process that starts reads the logs again from the deployment on, and from then on
 only what is new. What a reorganisation takes back is forgotten.
@@ -46,15 +46,17 @@ class WeightBook:
             self._logs += batch.added
             self._source.commit(batch)
 
-    def weights_at(self, epoch: int) -> dict[int, WeightSet]:
-        """The RELAYER leaf of every seat in force at an epoch."""
-        return weights_at(self._registry.events_in(WeightSet, self._logs), epoch)
+    def weights_at(self, epoch: int, service: Service = Service.RELAYER) -> dict[int, WeightSet]:
+        """The leaf of every seat of a service's tree in force at an epoch."""
+        return weights_at(self._registry.events_in(WeightSet, self._logs), epoch, service)
 
 
-def weights_at(events: Iterable[WeightSet], epoch: int) -> dict[int, WeightSet]:
+def weights_at(
+    events: Iterable[WeightSet], epoch: int, service: Service = Service.RELAYER
+) -> dict[int, WeightSet]:
     """The same of any events; they come in chain order."""
     leaves: dict[int, WeightSet] = {}
     for event in events:
-        if service_of(event.pool) is Service.RELAYER and event.epoch <= epoch:
+        if service_of(event.pool) is service and event.epoch <= epoch:
             leaves[event.seat] = event
     return {seat: event for seat, event in leaves.items() if event.weight}

@@ -7,7 +7,8 @@ from offchain.core.errors import InvalidInput
 from offchain.core.units import BlockNumber, Seconds, Wei
 from offchain.da.model import BlobState, Record
 from offchain.jobs.model import JobKind
-from offchain.jobs.work import QUIET_SECONDS, job_for_blob, parse_id
+from offchain.jobs.subjects import parse_id
+from offchain.jobs.work import QUIET_SECONDS, job_for_blob
 
 PAID_AT = 1_000
 DEADLINE = 1_300
