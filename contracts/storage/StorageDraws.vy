@@ -173,7 +173,6 @@ def draw_successor(
     successor: uint256 = 0
     if found.price != 0:
         successor = opened[found.index].operator_id
-        asks._take(successor, found.price)
     extcall IStorageSeats(SEATS).name_successor(group, seat, successor, found.price)
     return successor
 

@@ -15,7 +15,10 @@ uses: checkpoints
 
 SEAT_BYTES: constant(uint256) = 2**36  # 64 GiB, what a seat keeps at most
 SEAT_UNITS: constant(uint256) = 2**6  # of 2^30 bytes, as prices count
-MAX_PRICE: constant(uint256) = 2**48 - 1  # wei per 2^30 byte-seconds
+PRICE_STEP: constant(uint256) = 256  # wei per 2^30 byte-seconds
+MAX_PRICE: constant(uint256) = PRICE_STEP * (2**36 - 1)
+PRICE_MASK: constant(uint256) = 2**48 - 1
+MAX_OPERATORS: constant(uint256) = 2**28  # ids are below
 LOW_16: constant(uint256) = 2**16 - 1
 LOW_64: constant(uint256) = 2**64 - 1
 CAPACITY_SHIFT: constant(uint256) = 208
@@ -39,7 +42,8 @@ def __init__(collateral_seconds: uint256):
 
 @internal
 def _set(operator_id: uint256, epoch: uint256, price: uint256, capacity: uint256, longest: uint256):
-    assert price > 0 and price <= MAX_PRICE, "asks: no such price"
+    assert operator_id < MAX_OPERATORS, "asks: id too large"
+    assert price > 0 and price <= MAX_PRICE and price % PRICE_STEP == 0, "asks: no such price"
     assert capacity // SEAT_BYTES <= LOW_16, "asks: too much capacity"
     assert longest > 0 and longest <= LOW_16, "asks: no such term"
 
@@ -99,7 +103,7 @@ def _collateral(price: uint256) -> uint256:
 @internal
 @pure
 def _price(word: uint256) -> uint256:
-    return (word >> PRICE_SHIFT) & MAX_PRICE
+    return (word >> PRICE_SHIFT) & PRICE_MASK
 
 
 @internal
@@ -109,28 +113,32 @@ def _longest(word: uint256) -> uint256:
 
 
 @internal
-@view
-def _fits(operator_id: uint256, ask: uint256, stake: uint256, max_price: uint256) -> bool:
+def _claim(
+    operator_id: uint256, epoch: uint256, stake: uint256, max_price: uint256, least_epochs: uint256
+) -> (uint256, uint256):
     """
-    @dev Whether one more seat fits.
-    @param ask The word whose ask counts.
+    @dev Take one more seat if it fits.
+    @param epoch Whose ask counts.
     @param stake What the draw showed, wei.
+    @return Price and longest term, 0 and 0 if it does not fit.
     """
     head: uint256 = self.heads[operator_id]
+    ask: uint256 = head
+    if head >> checkpoints.EPOCH_SHIFT > epoch:
+        ask = checkpoints._at(convert(operator_id, bytes32), head, self.steps[operator_id], epoch)
     price: uint256 = self._price(ask)
-    if price == 0 or price > max_price:
-        return False
-    if (head >> SEATS_SHIFT) & LOW_16 >= (ask >> CAPACITY_SHIFT) & LOW_16:
-        return False
-    return self._collateral((head & LOW_64) + price) <= stake
-
-
-@internal
-def _take(operator_id: uint256, price: uint256):
-    head: uint256 = self.heads[operator_id]
-    if (head >> SEATS_SHIFT) & LOW_16 == 0:
+    longest: uint256 = self._longest(ask)
+    if price == 0 or price > max_price or longest < least_epochs:
+        return 0, 0
+    seats: uint256 = (head >> SEATS_SHIFT) & LOW_16
+    if seats >= (ask >> CAPACITY_SHIFT) & LOW_16:
+        return 0, 0
+    if self._collateral((head & LOW_64) + price) > stake:
+        return 0, 0
+    if seats == 0:
         self.holders += 1
     self.heads[operator_id] = head + (1 << SEATS_SHIFT) + price
+    return price, longest
 
 
 @internal

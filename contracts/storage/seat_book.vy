@@ -7,7 +7,7 @@
 @dev group   opened 40 | filled 40 | seed epoch 32 | requested 32 | max price 48 | longest 16 | drawn 8 | state 8 |
              profile 8
      marks   leaving 48 | vacant 48 | suspect 48, bitmaps by seat
-     seats   three a word: price 48 | operator 32 each; drawing 32 seats so writes 11 slots
+     seats   four a word: price in steps of 256 wei 36 | operator 28 each; drawing 32 seats so writes 8 slots
      note    of a seat that changed: until 40 | since 40 | respite 40 | successor's price 48 | successor 32 |
              redraw 32 | generation 16. `until`: a leaving operator may go, or when a vacant one went
      former  who held the seat before: until 40 | since 40 | price 48 | operator 32
@@ -15,9 +15,12 @@
 from ..interfaces import IStorageSeats
 
 MAX_SEATS: constant(uint256) = 48
-PER_WORD: constant(uint256) = 3
-SEAT_BITS: constant(uint256) = 80
-SEAT_MASK: constant(uint256) = 2**80 - 1
+PER_WORD: constant(uint256) = 4
+SEAT_BITS: constant(uint256) = 64
+SEAT_MASK: constant(uint256) = 2**64 - 1
+ID_BITS: constant(uint256) = 28
+LOW_ID: constant(uint256) = 2**ID_BITS - 1
+STEP_BITS: constant(uint256) = 8  # of a price
 LOW_8: constant(uint256) = 2**8 - 1
 LOW_16: constant(uint256) = 2**16 - 1
 LOW_32: constant(uint256) = 2**32 - 1
@@ -93,7 +96,7 @@ def _seat(group: uint256, seat: uint256) -> (uint256, uint256):
     @return Operator id and price.
     """
     word: uint256 = self.words[group << 8 | seat // PER_WORD] >> (seat % PER_WORD * SEAT_BITS)
-    return word & LOW_32, (word >> 32) & LOW_48
+    return word & LOW_ID, ((word & SEAT_MASK) >> ID_BITS) << STEP_BITS
 
 
 @internal
@@ -101,7 +104,7 @@ def _put_seat(group: uint256, seat: uint256, operator_id: uint256, price: uint25
     key: uint256 = group << 8 | seat // PER_WORD
     offset: uint256 = seat % PER_WORD * SEAT_BITS
     rest: uint256 = self.words[key] & ~(SEAT_MASK << offset)
-    self.words[key] = rest | (price << 32 | operator_id) << offset
+    self.words[key] = rest | ((price >> STEP_BITS) << ID_BITS | operator_id) << offset
 
 
 @internal
@@ -116,7 +119,8 @@ def _append(group: uint256, first: uint256, seats: DynArray[uint256, MAX_SEATS])
     word: uint256 = 0 if place == 0 else self.words[group << 8 | index]
     for packed: uint256 in seats:
         price_sum += packed >> 32
-        word |= packed << (place * SEAT_BITS)
+        seat: uint256 = (packed >> (32 + STEP_BITS)) << ID_BITS | (packed & LOW_ID)
+        word |= seat << (place * SEAT_BITS)
         place += 1
         if place == PER_WORD:
             self.words[group << 8 | index] = word

@@ -48,7 +48,6 @@ struct Filled:
 
 struct Found:
     index: uint256  # among the opened
-    attempt: uint256
     price: uint256  # 0 if nobody fits
     longest: uint256  # epochs
     cursor: uint256  # first pick that is not read
@@ -106,23 +105,18 @@ def _fill(
         if found.price == 0:
             filled.has_failed = True
             break
-        operator_id: uint256 = opened[found.index].operator_id
         held[found.index] += 1
-        asks._take(operator_id, found.price)
-        filled.seats.append(found.price << 32 | operator_id)
+        filled.seats.append(found.price << 32 | opened[found.index].operator_id)
         filled.longest = min(filled.longest, found.longest) if filled.longest != 0 else found.longest
         parts: bytes32[4] = keys[found.index]
         key: Bytes[128] = concat(parts[0], parts[1], parts[2], parts[3])
         filled.key = key if len(filled.key) == 0 else bls12_381._add(filled.key, key)
-        log IStorageDraws.SeatDrawn(
-            group=draw.group, operator_id=operator_id, seat=seat, price=found.price, attempt=found.attempt
-        )
     assert found.cursor == len(picks), "seat_draw: attempt left over"
+    log IStorageDraws.SeatsDrawn(group=draw.group, first_seat=first_seat, seats=filled.seats, picks=picks)
     return filled
 
 
 @internal
-@view
 def _find(
     draw: Draw,
     seat: uint256,
@@ -132,6 +126,7 @@ def _find(
     cursor: uint256,
 ) -> Found:
     """
+    @dev The winner's load has grown by the seat.
     @param held Seats that the opened operators hold in the group.
     @param cursor First pick of this seat.
     """
@@ -151,13 +146,12 @@ def _find(
         limit: uint256 = draw.limit
         if draw.is_successor and attempt >= STRICT_ATTEMPTS:
             limit *= 2
-        ask: uint256 = asks._at(drawn.operator_id, draw.epoch)
-        if held[index] >= limit or asks._longest(ask) < draw.least_epochs:
+        if held[index] >= limit:
             continue
-        if asks._fits(drawn.operator_id, ask, drawn.end - drawn.first, draw.max_price):
+        found.price, found.longest = asks._claim(
+            drawn.operator_id, draw.epoch, drawn.end - drawn.first, draw.max_price, draw.least_epochs
+        )
+        if found.price != 0:
             found.index = index
-            found.attempt = attempt
-            found.price = asks._price(ask)
-            found.longest = asks._longest(ask)
             break
     return found

@@ -39,6 +39,7 @@ TAG_BEACON_OUT: Final = _tag("apogee.beacon.output.v1")
 TAG_OFFENCE: Final = _tag("apogee.court.offence.v1")
 TAG_STORAGE_FILE: Final = _tag("apogee.storage.file.v1")
 TAG_STORAGE_SUBMISSION: Final = _tag("apogee.storage.submission.v1")
+TAG_STORAGE_SEAT: Final = _tag("apogee.storage.seat.v1")
 
 TAGS: Final[dict[str, Digest]] = {
     "apogee.da.rlc.v1": TAG_RLC,
@@ -54,6 +55,7 @@ TAGS: Final[dict[str, Digest]] = {
     "apogee.court.offence.v1": TAG_OFFENCE,
     "apogee.storage.file.v1": TAG_STORAGE_FILE,
     "apogee.storage.submission.v1": TAG_STORAGE_SUBMISSION,
+    "apogee.storage.seat.v1": TAG_STORAGE_SEAT,
 }
 
 
