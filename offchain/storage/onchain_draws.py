@@ -11,6 +11,7 @@ from offchain.chain.contract import ContractClient
 from offchain.chain.model import BlockRef, TypedCall
 from offchain.core.units import Wei
 from offchain.staking.tree import Cover
+from offchain.storage import reverts_seats as reverts
 from offchain.storage.seat_draw import Ask, Load
 
 KeyWords = tuple[bytes, bytes, bytes, bytes]
@@ -27,21 +28,31 @@ class AskSet:
 
 
 @dataclass(frozen=True, slots=True)
-class SeatDrawn:
+class SeatsDrawn:
+    """Seats from `first_seat` on: price << 32 | operator id each; `picks` as in the call."""
+
     group: int
-    operator_id: int
-    seat: int
-    price: int
-    attempt: int
+    first_seat: int
+    seats: tuple[int, ...]
+    picks: bytes
+
+    @property
+    def operators(self) -> tuple[int, ...]:
+        return tuple(one & 2**32 - 1 for one in self.seats)
+
+    @property
+    def prices(self) -> tuple[int, ...]:
+        return tuple(one >> 32 for one in self.seats)
 
 
 class StorageDrawsClient(ContractClient):
     """What operators ask, and whom the beacon draws."""
 
     contract = "StorageDraws"
+    reverts = reverts.DRAWS
 
     def seed_epoch(self, epoch: int, *, at: BlockRef) -> int:
-        """Whose beacon value decides a draw asked for in `epoch`; reverts before it is known."""
+        """Whose beacon value decides a draw asked for in `epoch`. Raises: SeatSeedNotReady."""
         return self._read(int, "seed_epoch", epoch, at=at)
 
     def operator_count(self, *, at: BlockRef) -> int:

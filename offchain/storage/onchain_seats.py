@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from offchain.chain.contract import ContractClient
 from offchain.chain.model import BlockRef, TypedCall
+from offchain.storage import reverts_seats as reverts
 from offchain.storage.model import GroupState, SeatState
 
 
@@ -114,6 +115,7 @@ class StorageSeatsClient(ContractClient):
     """Groups and who holds their seats."""
 
     contract = "StorageSeats"
+    reverts = reverts.SEATS
 
     def group(self, group: int, *, at: BlockRef) -> Group:
         return self._read(Group, "group", group, at=at)

@@ -9,7 +9,7 @@ from offchain.chain.followed import Followed
 from offchain.chain.model import Block
 from offchain.storage.adapters.chain_ledger import StorageClients
 from offchain.storage.model import FileState
-from offchain.storage.onchain_draws import SeatDrawn
+from offchain.storage.onchain_draws import SeatsDrawn
 from offchain.storage.onchain_market import File, FilePlaced
 from offchain.storage.onchain_proofs import Demanded
 from offchain.storage.onchain_seats import GroupRequested, SeatChanged, SuccessorNamed
@@ -28,9 +28,8 @@ class EventRules:
 
 @dataclass(slots=True)
 class _Concerns:
-    """An operator's events: first draws, draws as successor, seats that it got or lost."""
+    """An operator's events: draws as successor, seats that it got or lost."""
 
-    drawn: Followed[SeatDrawn]
     followed: Followed[SuccessorNamed]
     changed: Followed[SeatChanged]
 
@@ -53,19 +52,21 @@ class GroupEvents:
         self._files: dict[int, _Files] = {}
         self._demands: dict[int, Followed[Demanded]] = {}
         self._requested: Followed[GroupRequested] | None = None
+        self._drawn: Followed[SeatsDrawn] | None = None  # first draws of all groups
 
     def groups_of(self, operator: int, at: Block) -> list[int]:
         """Groups in which an operator was ever drawn, in rising order."""
         if operator not in self._concerns:
-            seats, draws = self._clients.seats, self._clients.draws
+            seats = self._clients.seats
             indexed = {"operator_id": operator}
             self._concerns[operator] = _Concerns(
-                self._follow(draws, SeatDrawn, indexed),
                 self._follow(seats, SuccessorNamed, indexed),
                 self._follow(seats, SeatChanged, indexed),
             )
         concerns = self._concerns[operator]
-        groups = {one.group for one in concerns.drawn.upto(at)}
+        if self._drawn is None:
+            self._drawn = self._follow(self._clients.draws, SeatsDrawn, {})
+        groups = {one.group for one in self._drawn.upto(at) if operator in one.operators}
         groups |= {one.group for one in concerns.followed.upto(at)}
         groups |= {one.group for one in concerns.changed.upto(at)}
         return sorted(groups)
