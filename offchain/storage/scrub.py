@@ -81,6 +81,8 @@ class ScrubShards:
         read = 0
         for shard in held:
             outcome = await self._store.verify(shard.key)
+            if outcome is ScrubOutcome.UNKNOWN and not await self._is_held(shard.key):
+                continue  # dropped since the round began
             outcomes[outcome] += 1
             read += shard.size_bytes
             if outcome not in HEALTHY:
@@ -93,6 +95,9 @@ class ScrubShards:
         self.last = ScrubReport(dict(outcomes), read, tuple(sick))
         log.info("scrub_done", extra={"shards": len(held), "bytes": read, "sick": len(sick)})
         return self.last
+
+    async def _is_held(self, key: ShardKey) -> bool:
+        return any(one.key == key for one in await self._store.held(key.data_root))
 
     def _pause(self, shard: HeldShard, shards: int) -> float:
         return max(
