@@ -10,8 +10,11 @@ from dataclasses import dataclass, field, replace
 from sha3 import keccak_256
 
 from offchain.chain.keys import LocalSigner
+from offchain.storage.kv.batcher import Batcher, BatcherParts, BatchRules
 from offchain.storage.kv.entry import NO_BLOB, AccessChange, Batch, Entry, LogHead, Other
 from offchain.storage.kv.errors import PayloadUnavailable
+from offchain.storage.kv.follow import Replica, ReplicaParts
+from offchain.storage.kv.hot import HotState
 from offchain.storage.kv.op import (
     AccountKey,
     Mode,
@@ -23,8 +26,10 @@ from offchain.storage.kv.op import (
     encode_batch,
     sign_op,
 )
+from offchain.storage.kv.ports import KVStore, PromiseJournal
 from offchain.storage.kv.proof import stream_id
 from offchain.storage.kv.roles import Action, Role
+from offchain.storage.kv.serve import KvService, ServiceRules
 
 CHAIN_ID = 1_337
 DOMAIN = domain_separator(CHAIN_ID, b"\x77" * 20)
@@ -155,3 +160,68 @@ class MemoryLog:
         if blob_id not in self.payloads:
             raise PayloadUnavailable(blob_id=blob_id.hex())
         return self.payloads[blob_id]
+
+
+@dataclass
+class MemorySink:
+    """A `BatchSink` into a log in memory; fails, loses or repeats as it is told."""
+
+    log: Log
+    faults: list[str] = field(default_factory=list)  # one a call: "refuse", "lose" or "twice"
+    keys: dict[str, int] = field(default_factory=dict)
+    calls: int = 0
+
+    def append(self, key: str, streams: Sequence[bytes], raw: bytes) -> int:
+        self.calls += 1
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "refuse":
+            raise PayloadUnavailable(reason="refused")
+        if key not in self.keys:
+            self.keys[key] = self.log.add(Batch(tuple(streams), NO_BLOB, raw)).seq
+        if fault == "twice":
+            self.log.add(Batch(tuple(streams), NO_BLOB, raw))
+        if fault == "lose":
+            raise PayloadUnavailable(reason="the answer was lost")
+        return self.keys[key]
+
+
+@dataclass
+class World:
+    """A log, a replica that follows it, and a batcher that writes it."""
+
+    log: Log
+    source: MemoryLog
+    sink: MemorySink
+    replica: Replica
+    hot: HotState
+    batcher: Batcher
+    service: KvService
+
+    @classmethod
+    def made(
+        cls, journal: PromiseJournal, store: KVStore, *, log: Log | None = None, final: int = 0
+    ) -> "World":
+        """Over a log with one stream, which it makes when none is given."""
+        if log is None:
+            log = Log()
+            log.add(created())
+        source, sink = MemoryLog(log, final), MemorySink(log)
+        replica = Replica(ReplicaParts(store, source, source, DOMAIN))
+        replica.follow(STREAM)
+        hot = HotState(replica)
+        key = account("batcher")
+        parts = BatcherParts(
+            hot=hot,
+            journal=journal,
+            sink=sink,
+            account=key.signer,
+            key=LocalSigner.from_secret(keccak_256(b"batcher").digest()),
+            domain=DOMAIN,
+            now=lambda: (len(log.entries) + 1) * BLOCK_SECONDS,
+            result_of=replica.result_of,
+            applied=lambda: replica.position().applied,
+        )
+        rules = BatchRules(window_seconds=0.01, retry_seconds=0.01)
+        batcher = Batcher(parts, rules)
+        service = KvService(replica, batcher, ServiceRules(poll_seconds=0.01, retry_seconds=0.01))
+        return cls(log, source, sink, replica, hot, batcher, service)

@@ -83,12 +83,13 @@ class Batcher:
         outcomes = await asyncio.to_thread(parts.hot.admit, fresh, parts.now())
         refused = dict(zip((op.digest for op in fresh), outcomes, strict=True))
         for op, include_by in ops:
-            if refused.get(op.digest, Outcome.APPLIED) is not Outcome.APPLIED:
+            result = parts.result_of(op.digest)
+            is_final = result is not None and result.is_final
+            if is_final or refused.get(op.digest, Outcome.APPLIED) is not Outcome.APPLIED:
                 gone.append(op.digest)  # its nonce is used: the log has it, or a later one
                 continue
             self._promised[op.digest] = (op, include_by)
             self._bytes += len(op.raw)
-            result = parts.result_of(op.digest)
             if result is None:
                 self._queue[op.digest] = op
             else:

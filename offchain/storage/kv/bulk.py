@@ -94,8 +94,12 @@ _digests: Any = intrinsic(_emit_digests)
 
 
 @kernel
-def find_records(raw: Array, start: Any, starts: Array, found: Array) -> None:
-    """Where each record begins; found[0] is where the last one ends, -1 when they do not fit."""
+def find_records(raw: Array, start: Any, where: Array, found: Array) -> None:
+    """Where each record begins, bytes of its space || key and of its cell.
+
+    found[0] is where the last one ends, -1 when they do not fit.
+    """
+    starts, places, sizes = where
     for index in range(starts.shape[0]):
         if start + RECORD_HEAD > raw.shape[0]:
             found[0] = -1
@@ -105,6 +109,7 @@ def find_records(raw: Array, start: Any, starts: Array, found: Array) -> None:
         cell = np.int64(0)
         for byte in range(2, RECORD_HEAD):
             cell = cell << 8 | np.int64(raw[start + byte])
+        places[index], sizes[index] = place, cell
         start += RECORD_HEAD + place + cell
         if start > raw.shape[0] or cell < 9 or place < 2:
             found[0] = -1
@@ -240,10 +245,10 @@ def fold_level(
 
 
 @kernel
-def write_rows(  # noqa: PLR0913, PLR0917  # a kernel takes arrays, not objects
-    raw: Array, starts: Array, order: Array, keys: Array, leaves: Array, ends: Array, out: Array
-) -> None:
-    """Rows of runs (tree.py) in the order of key hashes; ends[i] is where row i ends."""
+def write_rows(raw: Array, starts: Array, order: Array, digests: Array, target: Array) -> None:
+    """Rows of runs (tree.py) in the order of key hashes, and where each of them ends."""
+    keys, leaves = digests
+    ends, out = target
     at = np.int64(0)
     for index in range(order.shape[0]):
         cell = order[index]

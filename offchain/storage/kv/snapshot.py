@@ -12,9 +12,11 @@ file. Source: docs/protocol/storage.md#key-value-streams.
 import itertools
 import struct
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from offchain.storage.kv import bulk
 from offchain.storage.kv.cells import MAX_KEY_BYTES, MAX_VALUE_BYTES
@@ -37,6 +39,7 @@ _RECORD: Final = struct.Struct(">HI")
 MAX_KEYS: Final = 1 << 28
 PIECE_BYTES: Final = 1 << 20
 KEYS_A_PIECE: Final = 20_000
+CELLS_A_PASS: Final = 1 << 16
 Pairs = Iterator[tuple[bytes, bytes]]
 Trust = Callable[[StreamRoot], bool]
 
@@ -76,23 +79,27 @@ def snapshot_root(raw: bytes | memoryview) -> StreamRoot:
 
 
 class Snapshot:
-    """A snapshot whose records have the root it claims."""
+    """A snapshot; it is hashed in a thread of its own while its first records are already read."""
 
     def __init__(self, raw: bytes | memoryview) -> None:
-        """Hash everything. `raw` may be a mapped file. Raises: RootMismatch."""
+        """`raw` may be a mapped file. Raises: RootMismatch when it cannot be one."""
         self.root = snapshot_root(raw)
         self._raw = memoryview(raw)
         self._array = np.frombuffer(raw, np.uint8)
         self._find()
-        self._hash()
-        self._tree()
-        if self._top[0] != self.root.tree_root:
-            raise RootMismatch(expected=self.root.tree_root.hex(), found=self._top[0].hex())
+        hasher = ThreadPoolExecutor(1, "kv-snapshot")
+        self._checked = hasher.submit(self._check)
+        hasher.shutdown(wait=False)
+
+    def check(self) -> None:
+        """Wait until everything is hashed. Raises: RootMismatch."""
+        self._checked.result()
 
     def pairs(self, number: int) -> Pairs:
-        """What a store holds of this stream, in rising order of keys."""
+        """What a store holds of this stream, in rising order of keys; `check` on the way."""
         prefix = number.to_bytes(4, "big")
         yield from self._cells(prefix + CELL)
+        self.check()
         root = self.root
         meta = Meta(root.seq + 1, root.generation, root.tree_root, root.keys, root.byte_count)
         yield prefix + META, meta.to_bytes()
@@ -103,18 +110,21 @@ class Snapshot:
             start = int(self._ends[low - 1]) if low else 0
             yield prefix + RUN + place, self._rows[start : int(self._ends[high - 1])].tobytes()
 
+    def _check(self) -> None:
+        self._tree(self._hash())
+        if self._top[0] != self.root.tree_root:
+            raise RootMismatch(expected=self.root.tree_root.hex(), found=self._top[0].hex())
+
     def _find(self) -> None:
         keys = self.root.keys
         if keys > len(self._raw) // _RECORD.size:
             raise RootMismatch(keys=keys, bytes=len(self._raw))
-        self._starts = np.zeros(keys, np.int64)
+        self._starts, self._places, self._sizes = (np.zeros(keys, np.int64) for _ in range(3))
         found = np.array([_HEAD.size], np.int64)
-        bulk.find_records(self._array, _HEAD.size, self._starts, found)
+        where = (self._starts, self._places, self._sizes)
+        bulk.find_records(self._array, _HEAD.size, where, found)
         if found[0] != len(self._raw):
             raise RootMismatch(bytes=len(self._raw))
-        heads = self._array[self._starts[:, None] + np.arange(_RECORD.size)].astype(np.int64)
-        self._places = heads[:, 0] << 8 | heads[:, 1]
-        self._sizes = heads[:, 2] << 24 | heads[:, 3] << 16 | heads[:, 4] << 8 | heads[:, 5]
         total = int(self._places.sum() + self._sizes.sum()) - 10 * keys  # space, version, kind
         is_bounded = not keys or (
             int(self._places.max()) <= MAX_KEY_BYTES + 9
@@ -123,46 +133,44 @@ class Snapshot:
         if total != self.root.byte_count or not is_bounded:
             raise RootMismatch(bytes=total, expected=self.root.byte_count)
 
-    def _hash(self) -> None:
+    def _hash(self) -> bulk.Words:
+        """Key hashes and rows of runs in order; the leaves' digests in that order."""
         count = len(self._starts)
-        begins = self._starts + _RECORD.size
-        cells = begins + self._places
-        keys, values, leaves = (np.zeros((count, 4), np.uint64) for _ in range(3))
-        bulk.hash_ranges(self._array, begins, self._places, keys)
-        bulk.hash_ranges(self._array, cells + 9, self._sizes - 9, values)
-        messages = np.empty((count, 74), np.uint8)
-        bulk.leaf_messages(self._array, cells, keys.view(np.uint8), values.view(np.uint8), messages)
-        begins = np.arange(count, dtype=np.int64) * 74
-        sizes = np.full(count, 74, np.int64)
-        bulk.hash_ranges(messages.reshape(-1), begins, sizes, leaves)
-        numbers = keys.byteswap()
-        order = np.lexsort(tuple(numbers[:, word] for word in (3, 2, 1, 0)))
-        self._order, self._words = order, np.ascontiguousarray(numbers[order])
+        keys, leaves = (np.zeros((count, 4), np.uint64) for _ in range(2))
+        for first in range(0, count, CELLS_A_PASS):
+            part = slice(first, first + CELLS_A_PASS)
+            places = self._starts[part] + _RECORD.size
+            bulk.hash_ranges(self._array, places, self._places[part], keys[part])
+            cells = places + self._places[part]
+            values = np.zeros((len(cells), 4), np.uint64)
+            bulk.hash_ranges(self._array, cells + 9, self._sizes[part] - 9, values)
+            messages = np.empty((len(cells), 74), np.uint8)
+            hashed, value_bytes = keys[part].view(np.uint8), values.view(np.uint8)
+            bulk.leaf_messages(self._array, cells, hashed, value_bytes, messages)
+            begins = np.arange(len(cells), dtype=np.int64) * 74
+            sizes = np.full(len(cells), 74, np.int64)
+            bulk.hash_ranges(messages.reshape(-1), begins, sizes, leaves[part])
+        order = _order_of(keys)
+        self._words = keys[order].byteswap()
         self._shared = np.zeros(max(0, count - 1), np.int64)
         bulk.shared_bits(self._words, self._shared)
-        if count and int(self._shared.max(initial=0)) == 256:
+        if int(self._shared.max(initial=0)) == 256:
             raise RootMismatch(reason="a key twice")
         self._rows = np.empty(int(self._places.sum()) + bulk.ROW_HEAD * count, np.uint8)
         self._ends = np.zeros(count, np.int64)
-        bulk.write_rows(
-            self._array,
-            self._starts,
-            order,
-            keys.view(np.uint8),
-            leaves.view(np.uint8),
-            self._ends,
-            self._rows,
-        )
-        self._leaves = np.ascontiguousarray(leaves[order])
+        digests = (keys.view(np.uint8), leaves.view(np.uint8))
+        bulk.write_rows(self._array, self._starts, order, digests, (self._ends, self._rows))
+        del digests, keys  # 32 bytes a cell each, in an open bounded by memory
+        return leaves[order]
 
-    def _tree(self) -> None:
-        """Pages and runs, with the digest of every run."""
+    def _tree(self, leaves: bulk.Words) -> None:
+        """Pages and runs, and the root."""
         self._pages: dict[bytes, bytes] = {}
         self._runs: dict[bytes, tuple[int, int]] = {}
         cuts: list[tuple[int, int, int]] = []
         count = len(self._words)
         self._cut(0, count, 0, cuts)
-        folded = self._fold(cuts)
+        folded = self._fold(cuts, leaves)
         tops = {
             low: (digest, high - low == 1)
             for (low, high, _), digest in zip(cuts, folded, strict=True)
@@ -184,7 +192,7 @@ class Snapshot:
         bounds = (low + np.searchsorted(column, np.arange(17, dtype=np.uint64))).tolist()
         return list(itertools.pairwise(bounds))
 
-    def _fold(self, cuts: list[tuple[int, int, int]]) -> list[bytes]:
+    def _fold(self, cuts: list[tuple[int, int, int]], digests: bulk.Words) -> list[bytes]:
         """The root of every run, level by level over all of them."""
         count = len(self._words)
         if not count:
@@ -197,7 +205,7 @@ class Snapshot:
         beside[lows] = 0
         depths = np.maximum(np.maximum(beside[:-1], beside[1:]), tops)
         entries = np.stack([np.arange(count), depths, tops], axis=1).astype(np.int64)
-        digests, left = self._leaves.copy(), np.array([count], np.int64)
+        left = np.array([count], np.int64)
         for level in range(int(depths.max()), 0, -1):
             bulk.fold_level(level, self._words, self._shared, entries, digests, left)
         assert int(left[0]) == len(cuts)
@@ -230,3 +238,13 @@ class Snapshot:
                 begins.tolist(), middles.tolist(), ends.tolist(), strict=True
             ):
                 yield table + raw[begin:middle], bytes(raw[middle:end])
+
+
+def _order_of(keys: bulk.Words) -> npt.NDArray[np.int64]:
+    """Positions of key hashes in their order."""
+    first = keys[:, 0].byteswap()
+    order: npt.NDArray[np.int64] = np.argsort(first, kind="stable")
+    ranked = first[order]
+    if len(keys) > 1 and bool((ranked[1:] == ranked[:-1]).any()):
+        order = np.lexsort(tuple(keys[:, word].byteswap() for word in (3, 2, 1, 0)))
+    return order

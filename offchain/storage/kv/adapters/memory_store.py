@@ -35,8 +35,9 @@ class MemoryStore:
                 self._set(key, value)
 
     def load(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        whole = dict(pairs)
         with self._lock:
-            self._values.update(pairs)
+            self._values |= whole
             self._order = sorted(self._values)
 
     def close(self) -> None:

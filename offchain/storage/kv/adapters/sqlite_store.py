@@ -14,7 +14,7 @@ from offchain.storage.kv.ports import Changes, Reader
 FILE: Final = "streams.sqlite"
 _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS kv (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
 _PUT: Final = "INSERT INTO kv VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-CACHE_KIBIBYTES: Final = 32_768
+CACHE_KIBIBYTES: Final = 16_384
 
 
 class SqliteStore:
