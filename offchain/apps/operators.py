@@ -29,7 +29,7 @@ STAKE_WEI: Final = 1_000 * WEI_PER_COIN
 RELAYER_STAKE_WEI: Final = 200 * WEI_PER_COIN  # twice the least: room for a missed seat
 STORAGE_STAKE_WEI: Final = 200 * WEI_PER_COIN  # the least, and collateral for many seats
 COMMISSION_BPS: Final = 1_000
-ASK_WEI: Final = 410_000_000  # for 2^30 byte-seconds: about one coin for a terabyte and month
+ASK_WEI: Final = 409_600_000  # for 2^30 byte-seconds: about one coin for a terabyte and month
 ASK_BYTES: Final = 1 << 40
 ASK_EPOCHS: Final = 2 * 2_190  # two years of four-hour epochs
 

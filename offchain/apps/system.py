@@ -23,6 +23,7 @@ from offchain.apps.home import (
     node_name,
     process_names,
     project_tools,
+    storage_node_name,
 )
 from offchain.apps.lifecycle import health_of
 from offchain.apps.network import Network, connect, deployment_file, draw_parts, open_sender
@@ -30,11 +31,18 @@ from offchain.apps.operators import Enrolment, Operator, operators_of
 from offchain.apps.processes import ProcessSpec, own_command
 from offchain.apps.rpc_probe import RpcProbe
 from offchain.apps.settings import UpSettings
+from offchain.apps.storage_jobs import (
+    count_keepers,
+    profiles_for,
+    serve_groups,
+    waiting_groups,
+)
 from offchain.apps.supervisor import Supervisor
 from offchain.chain.deployments import verify_deployments
 from offchain.chain.sender import TransactionSender
 from offchain.jobs.draw import DrawTable
 from offchain.staking.beacon import SEATS
+from offchain.storage.model import PROFILES
 
 DEVNET_CHAIN_ID: Final = 31_337
 START_SECONDS: Final = 120.0
@@ -96,13 +104,15 @@ class System:
         )
         return True
 
-    def operators(self) -> list[Operator]:
-        nodes = range(self.manifest.nodes)
-        return operators_of(self.home, [self.manifest.url(node_name(index)) for index in nodes])
+    def operators(self, *, keeps: bool = False) -> list[Operator]:
+        """The home's operators; `keeps`: they have storage nodes too."""
+        nodes, url = range(self.manifest.nodes), self.manifest.url
+        storage = [url(storage_node_name(index)) for index in nodes] if keeps else []
+        return operators_of(self.home, [url(node_name(index)) for index in nodes], storage)
 
-    def enrol(self) -> dict[str, int]:
+    def enrol(self, *, keeps: bool = False) -> dict[str, int]:
         """Fund, register, stake and join every operator; ids by role."""
-        operators = self.operators()
+        operators = self.operators(keeps=keeps)
         enrolment = Enrolment(self.network(), self.home)
         enrolment.fund([one.account for one in operators])
         return enrolment.enrol(operators, self._tell)
@@ -119,11 +129,35 @@ class System:
         with open_sender(network, self.home, operator.role, operator.account) as sender:
             if is_new:
                 self._enter(network, first_open_epoch(network))
+                self._request_groups(network, sender)
                 self._enter_served(network, sender)
             table = DrawTable(draw_parts(network, sender))
             epoch = table.current_epoch()
             table.draw(epoch)
         return epoch
+
+    def open_groups(self) -> dict[str, int]:
+        """Have groups of storage drawn; the open ones by their profile's name."""
+        network, operator = self.network(), self.operators()[0]
+        with open_sender(network, self.home, operator.role, operator.account) as sender:
+            groups = serve_groups(network, sender.account)
+            for number in waiting_groups(network):
+                groups.draw(number, sender)
+        at = network.node.block().hash
+        found = {}
+        for profile in PROFILES:
+            listed = network.market.listed_groups(profile.number, at=at)
+            if listed:
+                found[profile.name] = listed[0]
+        return found
+
+    def _request_groups(self, network: Network, sender: TransactionSender) -> None:
+        """Ask for a group of every profile that there are operators for."""
+        block = network.node.block()
+        epoch = network.stake.current_epoch(at=block.hash)
+        groups = serve_groups(network, sender.account)
+        for profile in profiles_for(count_keepers(network, epoch, block)):
+            groups.request(profile, sender)
 
     def seats(self, epoch: int) -> int:
         """How many of the beacon's seats contributed to an epoch."""
@@ -162,6 +196,20 @@ class System:
 
     def wait_nodes(self) -> None:
         names = [node_name(index) for index in range(self.manifest.nodes)]
+        self.supervisor.wait_healthy(names, self._stop)
+
+    def launch_storage_nodes(self) -> None:
+        """Start every storage node; each waits until its operator is registered."""
+        for index in range(self.manifest.nodes):
+            self.launch_storage_node(index)
+
+    def launch_storage_node(self, index: int, *flags: str) -> None:
+        """Start one storage node, with flags of its own."""
+        place = ("--home", str(self.home.root), "--index", str(index))
+        self._start(storage_node_name(index), own_command("storage-node", *place, *flags))
+
+    def wait_storage_nodes(self) -> None:
+        names = [storage_node_name(index) for index in range(self.manifest.nodes)]
         self.supervisor.wait_healthy(names, self._stop)
 
     def start_worker(self) -> None:

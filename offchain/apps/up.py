@@ -29,7 +29,8 @@ from offchain.apps.supervisor import (
 )
 from offchain.apps.system import System
 
-PARTS: Final = ("devnet", "contracts", "da-node", "worker", "gateway")
+PARTS: Final = ("devnet", "contracts", "da-node", "storage-node", "worker", "gateway")
+NODES: Final = ("da-node", "storage-node")  # the second stands on the operators of the first
 DETACH_SECONDS: Final = 1_200.0  # the child fails by itself long before, on any machine
 
 
@@ -121,6 +122,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 def _start(system: System, parts: tuple[str, ...], stop: threading.Event) -> None:
     """The steps that were asked for, in order; none after `stop` is set."""
+    keeps = "storage-node" in parts
     compilation = system.compile_kernels() if "da-node" in parts else None
     steps: list[tuple[str, Callable[[], None]]] = [
         ("devnet", lambda: say(f"devnet: {system.start_chain()}"))
@@ -129,9 +131,13 @@ def _start(system: System, parts: tuple[str, ...], stop: threading.Event) -> Non
     if "da-node" in parts:
         assert compilation
         steps += [("da-node", compilation.wait), ("da-node", system.launch_nodes)]
-        steps += [("da-node", lambda: say(f"operators: {len(system.enrol())}"))]
+        steps += [("storage-node", system.launch_storage_nodes)] if keeps else []
+        steps += [("da-node", lambda: say(f"operators: {len(system.enrol(keeps=keeps))}"))]
         steps += [("da-node", system.wait_nodes)]
         steps += [("da-node", lambda: say(f"table of epoch {system.open_table()} is open"))]
+    if keeps:
+        steps += [("storage-node", system.wait_storage_nodes)]
+        steps += [("storage-node", lambda: say(_groups(system.open_groups())))]
     if "worker" in parts:
         steps += [("worker", system.start_worker)]
     if "gateway" in parts:
@@ -145,6 +151,11 @@ def _deployed(is_new: bool) -> str:
     return "contracts: deployed with ape" if is_new else "contracts: found and verified"
 
 
+def _groups(groups: dict[str, int]) -> str:
+    named = ", ".join(f"{name} {group}" for name, group in groups.items())
+    return f"storage groups: {named or 'none'}"
+
+
 def parts_of(only: str | None) -> tuple[str, ...]:
     """Which parts run: what was asked for and everything it stands on."""
     if only is None:
@@ -154,7 +165,10 @@ def parts_of(only: str | None) -> tuple[str, ...]:
         raise SettingInvalid(setting="only", value=only, why="one of " + ", ".join(PARTS))
     last = max(PARTS.index(name) for name in asked)
     needed = PARTS[: last + 1]
-    return needed if "da-node" in asked or last < 2 else tuple(p for p in needed if p != "da-node")
+    if "storage-node" in asked or last < PARTS.index("da-node"):
+        return needed
+    left_out = set(NODES) - (asked & {"da-node"})
+    return tuple(part for part in needed if part not in left_out)
 
 
 def _report(event: ProcessEvent) -> None:

@@ -81,12 +81,14 @@ def test_children__find_programs_beside_this_interpreter_first(folder: Path) -> 
 @pytest.mark.parametrize(
     ("only", "parts"),
     [
-        (None, ("devnet", "contracts", "da-node", "worker", "gateway")),
+        (None, ("devnet", "contracts", "da-node", "storage-node", "worker", "gateway")),
         ("devnet", ("devnet",)),
         ("contracts", ("devnet", "contracts")),
         ("da-node", ("devnet", "contracts", "da-node")),
         ("worker", ("devnet", "contracts", "worker")),
         ("devnet,worker,da-node", ("devnet", "contracts", "da-node", "worker")),
+        ("storage-node", ("devnet", "contracts", "da-node", "storage-node")),
+        ("gateway", ("devnet", "contracts", "worker", "gateway")),
     ],
 )
 def test_parts__of_what_was_asked__include_what_they_stand_on(
