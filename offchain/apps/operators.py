@@ -31,7 +31,7 @@ STORAGE_STAKE_WEI: Final = 200 * WEI_PER_COIN  # the least, and collateral for m
 COMMISSION_BPS: Final = 1_000
 ASK_WEI: Final = 409_600_000  # for 2^30 byte-seconds: about one coin for a terabyte and month
 ASK_BYTES: Final = 1 << 40
-ASK_EPOCHS: Final = 2 * 2_190  # two years of four-hour epochs
+ASK_EPOCHS: Final = 10_950  # five years of four-hour epochs, the most there is
 
 Wanted = tuple[str, TypedCall]  # what tells it from an operator's other calls of one function
 
