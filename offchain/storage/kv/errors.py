@@ -1,6 +1,6 @@
 """Why the key-value layer refuses.
 
-InvalidInput  OpMalformed, KeyInvalid      NotFound  StreamUnknown, EntryUnknown
+InvalidInput  OpMalformed, KeyInvalid      NotFound  StreamNotFollowed, EntryUnknown
 Conflict      StaleRead, SeqGap, SnapshotOld   Rejected  ProofWrong, OpRefused
 Unavailable   PayloadUnavailable, ReplicaBehind, BatcherFull   Corrupt  RootMismatch, StateCorrupt
 Source: docs/protocol/storage.md#key-value-streams.
@@ -30,10 +30,10 @@ class RequestInvalid(InvalidInput):
     next_step = "GET /v1/kv/openapi.json says what each parameter must be."
 
 
-class StreamUnknown(NotFound):
+class StreamNotFollowed(NotFound):
     """No such stream is followed here, or nobody created it."""
 
-    code = "kv.stream.unknown"
+    code = "kv.stream.not_followed"
     next_step = "Create it with `apogee kv create`, or ask a node that follows it."
 
 

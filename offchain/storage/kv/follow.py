@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Final
 
 from offchain.storage.kv.entry import Batch, Entry
-from offchain.storage.kv.errors import RootMismatch, SeqGap, SnapshotOld, StreamUnknown
+from offchain.storage.kv.errors import RootMismatch, SeqGap, SnapshotOld, StreamNotFollowed
 from offchain.storage.kv.overlay import Overlay
 from offchain.storage.kv.ports import KVStore, LogSource, PayloadSource, Reader
 from offchain.storage.kv.replay import Outcome, Replayed, replay
@@ -64,13 +64,13 @@ class Moment:
     numbers: dict[bytes, int] = field(repr=False)
 
     def stream(self, stream: bytes) -> StreamView:
-        """Raises: StreamUnknown unless it is followed and has been created."""
+        """Raises: StreamNotFollowed unless it is followed and has been created."""
         number = self.numbers.get(stream)
         if number is None:
-            raise StreamUnknown(stream=stream.hex())
+            raise StreamNotFollowed(stream=stream.hex())
         view = StreamView(self.reader, stream, number)
         if not view.meta.generation:
-            raise StreamUnknown(stream=stream.hex())
+            raise StreamNotFollowed(stream=stream.hex())
         return view
 
 

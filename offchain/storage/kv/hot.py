@@ -71,7 +71,7 @@ class HotState:
         self._cells = {stream: dict(cells) for stream, cells in written.items()}
 
     def cell(self, stream: bytes, space: int, key: bytes) -> Cell | None:
-        """A value by the newest promise. Raises: StreamUnknown."""
+        """A value by the newest promise. Raises: StreamNotFollowed."""
         cells = self._cells.get(stream, {})
         if (space, key) in cells:
             return cells[space, key]
@@ -79,7 +79,7 @@ class HotState:
             return moment.stream(stream).cell(space, key)
 
     def nonce(self, stream: bytes, subject: Subject) -> int:
-        """The last nonce of a signer, promises included. Raises: StreamUnknown."""
+        """The last nonce of a signer, promises included. Raises: StreamNotFollowed."""
         cell = self.cell(stream, Space.ACCOUNT, subject.key)
         return 0 if cell is None else int.from_bytes(cell.value[:8], "big")
 

@@ -97,7 +97,7 @@ class HttpKvClient:
     async def read(
         self, stream: bytes, place: Place, label: Label, *, is_proven: bool = True
     ) -> Answer:
-        """A key as the replica tells it; not verified here. Raises: StreamUnknown ..."""
+        """A key as the replica tells it; not verified here. Raises: StreamNotFollowed ..."""
         query = {"label": label.value, "space": str(int(place.space))}
         if is_proven:
             query["proof"] = "1"

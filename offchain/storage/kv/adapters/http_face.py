@@ -30,7 +30,7 @@ from offchain.node.peer_limits import PeerLimits
 from offchain.storage.kv.answer import Label, cell_json, found_json, root_json
 from offchain.storage.kv.batcher import Batcher
 from offchain.storage.kv.cells import MAX_KEY_BYTES, Space, element_key, require_key
-from offchain.storage.kv.errors import BatcherFull, OpMalformed, RequestInvalid, StreamUnknown
+from offchain.storage.kv.errors import BatcherFull, OpMalformed, RequestInvalid, StreamNotFollowed
 from offchain.storage.kv.follow import Replica
 from offchain.storage.kv.hot import HotState
 from offchain.storage.kv.op import Scheme, Subject, split_batch
@@ -180,7 +180,7 @@ def _add_writes(router: APIRouter, face: KvFace) -> None:
         face.limits.require(_peer(request))
         wanted = _digest(stream)
         if face.batcher is None or wanted not in face.replica.streams:
-            raise StreamUnknown(stream=stream[:80])
+            raise StreamNotFollowed(stream=stream[:80])
         raws = split_batch(await _body(request))
         if len(raws) > MAX_OPS or any(raw[2:34] != wanted for raw in raws):
             raise OpMalformed(ops=len(raws), maximum=MAX_OPS, stream=stream)
