@@ -195,7 +195,7 @@ class MarketBook:
             flow.escrow -= file.deposit
             self._relist(file.group)
         self._credit(file.opening.owner, file.deposit)
-        self.files[file_id] = replace(file, state=FileState.REFUNDED, deposit=0)
+        self.files[file_id] = replace(file, state=FileState.REFUNDED, deposit=0, end=0)
 
     def renewal_price(self, file_id: bytes, epochs: int, *, now: int) -> int:
         """What `renew` would take now. Raises: what `renew` raises, but for the payment."""
