@@ -25,7 +25,12 @@ from offchain.storage.log_entries import (
     entry_leaf,
 )
 from offchain.storage.model import MAX_FILE_BYTES, submission_id
-from offchain.storage.reverts_log import EpochNotOver, SubmissionInvalid, SubmissionLate
+from offchain.storage.reverts_log import (
+    EpochNotOver,
+    NotTheOwner,
+    SubmissionInvalid,
+    SubmissionLate,
+)
 
 MAX_LEVELS: Final = 40
 NO_FOLD: Final = bytes(DIGEST_BYTES)
@@ -135,15 +140,19 @@ class LogBook:
             nonce=submission.nonce,
         )
 
-    def submit(self, submission: Submission, *, now: int) -> tuple[int, bool]:
-        """The file's place and whether it is new; who may submit is for the caller to know.
+    def submit(
+        self, submission: Submission, *, now: int, is_authorised: bool = True
+    ) -> tuple[int, bool]:
+        """The file's place and whether it is new; `is_authorised`: its owner calls or has signed.
 
-        Raises: SubmissionInvalid, SubmissionLate.
+        Raises: SubmissionInvalid, SubmissionLate, NotTheOwner.
         """
         file_id = self.id_of(submission)
         if file_id in self.files:
             return self.files[file_id], False
         check_submission(submission, now=now)
+        if not is_authorised:
+            raise NotTheOwner(owner=submission.owner.hex())
         seq = self.append(file_id, EntryKind.FILE, submission.owner, submission.encoded(), now=now)
         self.files[file_id] = seq
         return seq, True
