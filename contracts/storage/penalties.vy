@@ -149,7 +149,8 @@ def _punish(
     @param standing Moved on to `epoch`, which is not missed yet.
     @return Misses in a row.
     """
-    misses: uint256 = seat_standing._misses(standing, epoch, (holder.since - GENESIS) // EPOCH)
+    first: uint256 = (holder.since - GENESIS + EPOCH - 1) // EPOCH  # that began while he held the seat
+    misses: uint256 = seat_standing._misses(standing, epoch, first)
     doublings: uint256 = min(misses, MAX_MISSES) - 1
     finding: IAdjudicator.Finding = self._finding(
         C.STO_NO_PROOF, holder.operator_id, epoch, self._fine(epoch, group, holder.price) << doublings
@@ -232,7 +233,7 @@ def _is_tracked(standing: IStorageProofs.Standing, epoch: uint256, since: uint25
     @dev Whether the holder since then was suspect when the epoch began.
     """
     is_within: bool = epoch > standing.suspect_since and epoch <= standing.suspect_until
-    return is_within and since < self._start(standing.suspect_since)
+    return is_within and since <= self._start(standing.suspect_since)
 
 
 @internal

@@ -28,8 +28,8 @@ def _length_of(segment: uint256, length: uint256) -> uint256:
     """
     @dev Payload bytes of a segment; reverts where the file has none.
     """
+    assert segment < self._segments(length), "segment_path: no such segment"
     begin: uint256 = segment * profiles.SEGMENT_BYTES
-    assert segment < profiles.MAX_SEGMENTS and begin < length, "segment_path: no such segment"
     return min(length - begin, profiles.SEGMENT_BYTES)
 
 

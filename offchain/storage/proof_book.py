@@ -43,14 +43,19 @@ class Clock:
     def epoch_at(self, time: int) -> int:
         return (time - self.genesis) // self.epoch_seconds
 
+    def first_epoch(self, since: int) -> int:
+        """The first epoch that began when somebody held a seat already."""
+        return -(-(since - self.genesis) // self.epoch_seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who answers for a seat; operator 0: nobody."""
+    """Who answered for a seat at some time; operator 0: nobody. `is_present`: he still does."""
 
     operator_id: int
     price: int
     since: int
+    is_present: bool = True
 
 
 @dataclass(slots=True)
@@ -72,7 +77,7 @@ class SeatRecord:
         until = self.suspect_until
         if epoch <= self.suspect_since or (until is not None and epoch > until):
             return False
-        return since < clock.start_of(self.suspect_since)
+        return since <= clock.start_of(self.suspect_since)
 
     def misses(self, epoch: int, first: int) -> int:
         """Misses around `epoch`, itself included, between the proofs before and after it."""
@@ -264,9 +269,10 @@ class ProofBook:
     ) -> Verdict:
         record = self.record(group, seat)
         record.see(epoch)
-        misses = record.misses(epoch, self.clock.epoch_at(holder.since))
+        misses = record.misses(epoch, self.clock.first_epoch(holder.since))
         record.missed.add(epoch)
-        self._suspect(record, now=now)
+        if holder.is_present:
+            self._suspect(record, now=now)
         amount = fine << min(misses, MAX_MISSES) - 1
         return Verdict(misses, amount, is_lost=misses >= MAX_MISSES)
 
