@@ -25,6 +25,7 @@ from offchain.storage.recipients import parse_recipient
 from offchain.storage.sources import source_at
 
 ID_DIGITS: Final = 64
+DEFAULT_TERM: Final = "30d"
 SHOWN_DIGITS: Final = 8
 _PLANNED_SHARE: Final = 0.3  # of the work, when everything is encoded and nothing sent
 
@@ -58,7 +59,7 @@ class PutWish:
 
     path: Path | None
     profile: str
-    term: str
+    term: str | None
     max_price: str | None
     is_public: bool
     readers: tuple[str, ...]
@@ -74,11 +75,19 @@ def parse_reference(text: str) -> bytes:
     return bytes.fromhex(digits)
 
 
-def options_of(wish: PutWish, epoch_seconds: int) -> PutOptions:
-    """What was typed, understood. Raises: InvalidInput, ProfileUnknown."""
+async def options_of(wish: PutWish, opened: Opened) -> PutOptions:
+    """What was typed, understood; without a term, a month or as long as groups take files.
+
+    Raises: InvalidInput, ProfileUnknown.
+    """
+    profile = profile_named(wish.profile)
+    epochs = epochs_in(parse_term(wish.term or DEFAULT_TERM), opened.epoch_seconds)
+    if wish.term is None:
+        longest = await asyncio.to_thread(opened.longest_epochs, profile)
+        epochs = min(epochs, max(1, longest))
     return PutOptions(
-        profile=profile_named(wish.profile),
-        term_epochs=epochs_in(parse_term(wish.term), epoch_seconds),
+        profile=profile,
+        term_epochs=epochs,
         max_price_wei=None if wish.max_price is None else parse_amount(wish.max_price),
         is_public=wish.is_public,
         recipients=tuple(parse_recipient(one) for one in wish.readers),
@@ -131,7 +140,7 @@ def dry_put(place: Place, wish: PutWish) -> int:
 
     async def story() -> dict[str, object]:
         async with open_files(place.home, place.rpc_url) as opened:
-            options = options_of(wish, opened.epoch_seconds)
+            options = await options_of(wish, opened)
             found = await opened.files.price(source.length, options)
         return {
             "path": str(path),
@@ -216,8 +225,8 @@ async def _put(place: Place, wish: PutWish, line: "PutLine") -> Stored:
                 say(f"going on with {record.path or record.file_id.hex()}")
                 return await opened.files.resume(record.file_id, path=wish.path, watch=line)
             assert wish.path is not None
-            await _say_price(opened, wish)
-            options = options_of(wish, opened.epoch_seconds)
+            options = await options_of(wish, opened)
+            await _say_price(opened, wish.path, options)
             begun = None
             if not wish.is_fresh:
                 begun = await opened.files.begun(wish.path.absolute(), options)
@@ -228,13 +237,12 @@ async def _put(place: Place, wish: PutWish, line: "PutLine") -> Stored:
             line.close()
 
 
-async def _say_price(opened: Opened, wish: PutWish) -> None:
+async def _say_price(opened: Opened, path: Path, options: PutOptions) -> None:
     """The price before money moves. Raises: PriceAboveLimit."""
-    assert wish.path is not None
-    source = await asyncio.to_thread(source_at, wish.path)
-    found = await opened.files.price(source.length, options_of(wish, opened.epoch_seconds))
+    source = await asyncio.to_thread(source_at, path)
+    found = await opened.files.price(source.length, options)
     say(
-        f"{source.length / MEGABYTE:.1f} MB, {wish.profile}, {wish.term}:"
+        f"{source.length / MEGABYTE:.1f} MB, {options.profile.name}, {options.term_epochs} epochs:"
         f" {show_amount(found.cost_wei)} at the prices of now,"
         f" {show_amount(found.deposit_wei)} held at most"
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from offchain.storage.adapters.disk_puts import DiskPuts
 from offchain.storage.adapters.http_seats import HttpSeatClient
 from offchain.storage.adapters.key_folder import KeyFolder
 from offchain.storage.file_client import FileClient, FileClientParts
+from offchain.storage.model import Profile
 from offchain.storage.ports import StorageLedger
 from offchain.storage.put_model import PutParts, PutRules
 from offchain.storage.read_file import ReadParts, ReadRules
@@ -42,6 +43,7 @@ class Opened:
     files: FileClient
     ledger: StorageLedger
     epoch_seconds: int
+    longest_epochs: Callable[[Profile], int]
 
 
 @asynccontextmanager
@@ -75,7 +77,7 @@ async def open_files(home: Home, rpc_url: str | None) -> AsyncIterator[Opened]:
             put_rules=PutRules(settled_depth=SETTLED_DEPTH, threads=THREADS),
             read_rules=ReadRules(threads=THREADS),
         )
-        yield Opened(FileClient(parts), ledger, till.epoch_seconds)
+        yield Opened(FileClient(parts), ledger, till.epoch_seconds, till.longest_epochs)
 
 
 def file_keys(home: Home) -> KeyFolder:

@@ -20,6 +20,7 @@ from offchain.storage.read_file import Label, OpenFile, ReadFile
 from offchain.storage.read_range import RangeInvalid, ReadRange
 from offchain.storage.sealed import FRAME_BYTES, HEAD_BYTES, Seal, head_bytes, is_sealed
 from offchain.storage.seat_book import Blame
+from offchain.storage.sources import Buffer
 from offchain.storage.unseal import Unsealer, read_head, seal_of
 
 PEEK_BYTES: Final = HEAD_BYTES
@@ -69,7 +70,7 @@ class Landing(Protocol):
         """From which byte on it needs them."""
         ...
 
-    def write(self, piece: bytes) -> None: ...
+    def write(self, piece: Buffer) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -164,7 +165,7 @@ class GetFile:
 
     async def plain(
         self, content: Content, *, start: int = 0, label: Label = Label.CONSISTENT
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[Buffer, None]:
         """The plain bytes from `start` on, in order.
 
         Raises: InsufficientShards, Bottom, FrameTampered.
@@ -179,7 +180,7 @@ class GetFile:
         payloads = self._reader.payloads(content.opened, first=first, label=label)
         async with aclosing(payloads) as segments:
             async for payload in segments:
-                piece = payload[inside:] if inside else payload
+                piece: Buffer = payload[inside:] if inside else payload
                 inside = 0
                 if unsealer is not None:
                     piece = await asyncio.to_thread(unsealer.feed, piece)

@@ -89,8 +89,8 @@ class SealHead:
         return self.size + self.length + self.frames * TAG_BYTES
 
     def plain_span(self, index: int) -> tuple[int, int]:
-        """Which plain bytes frame `index` carries."""
-        start = index * FRAME_BYTES
+        """Which plain bytes frame `index` carries; none past the last."""
+        start = min(index * FRAME_BYTES, self.length)
         return start, min(start + FRAME_BYTES, self.length)
 
     def frame_at(self, index: int) -> tuple[int, int]:
@@ -125,9 +125,22 @@ class Seal:
         if key_id_of(self.key) != self.head.key_id:
             raise KeyMissing(key_id=self.head.key_id.hex(), reason="another key")
 
-    def seal(self, index: int, plain: bytes | memoryview) -> bytes:
+    def seal(self, index: int, plain: bytes | bytearray | memoryview) -> bytes:
         """Frame `index` of the sealed stream."""
         return AESGCM(self.key).encrypt(self._nonce(index), plain, self._bound(index))
+
+    def seal_into(
+        self, index: int, plain: bytes | bytearray | memoryview, room: memoryview
+    ) -> None:
+        """Write frame `index` into room of exactly its size."""
+        AESGCM(self.key).encrypt_into(self._nonce(index), plain, self._bound(index), room)
+
+    def open_into(self, index: int, sealed: bytes | memoryview, room: memoryview) -> None:
+        """Write the plain bytes of frame `index` into room of their size. Raises: FrameTampered."""
+        try:
+            AESGCM(self.key).decrypt_into(self._nonce(index), sealed, self._bound(index), room)
+        except InvalidTag as error:
+            raise FrameTampered(frame=index, of=self.head.frames) from error
 
     def open(self, index: int, sealed: bytes | memoryview) -> bytes:
         """The plain bytes of frame `index`. Raises: FrameTampered."""

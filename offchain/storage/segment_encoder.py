@@ -26,7 +26,7 @@ from offchain.node.matrix_room import Lease, MatrixRoom
 from offchain.storage.client_errors import PutJournalCorrupt, SourceChanged
 from offchain.storage.client_ports import SegmentTrace
 from offchain.storage.model import SEGMENT_BYTES, FileShape, Segment
-from offchain.storage.sources import Source
+from offchain.storage.sources import Buffer, Source
 
 MATRICES: Final = 4
 T = TypeVar("T")
@@ -102,13 +102,13 @@ class SegmentEncoder:
             raise
         return Matrix(encoded, lease)
 
-    async def payload(self, source: Source, index: int) -> bytes:
+    async def payload(self, source: Source, index: int) -> Buffer:
         """The bytes of a segment. Raises: SourceChanged."""
         size = FileShape.of(source.length).length_of(index)
         return await asyncio.to_thread(source.read_at, index * SEGMENT_BYTES, size)
 
     def _made(
-        self, payload: bytes, segment: Segment, *, trace: SegmentTrace, rows: int, buffer: Elements
+        self, payload: Buffer, segment: Segment, *, trace: SegmentTrace, rows: int, buffer: Elements
     ) -> EncodedBlob:
         header = Header.parse(trace.header)
         roots = np.frombuffer(trace.row_roots, np.uint8).reshape(N, -1)
@@ -133,11 +133,11 @@ async def finish(work: Callable[[], T]) -> T:
             await asyncio.wait({running})
 
 
-def _require_same(payload: bytes, digest: bytes, segment: Segment) -> None:
+def _require_same(payload: Buffer, digest: bytes, segment: Segment) -> None:
     """Raises: SourceChanged."""
     if _sha256(payload) != digest:
         raise SourceChanged(segment=segment.index)
 
 
-def _sha256(payload: bytes) -> bytes:
+def _sha256(payload: Buffer) -> bytes:
     return hashlib.sha256(payload).digest()

@@ -32,6 +32,7 @@ from offchain.storage.sealed import SEALED_FRAME_BYTES, Seal
 PIECE_BYTES: Final = 1 << 20
 MAX_CARD_BYTES: Final = 1 << 20
 MODEL_SUFFIX: Final = ".safetensors"
+Buffer = bytes | bytearray
 
 
 class Source(Protocol):
@@ -40,7 +41,7 @@ class Source(Protocol):
     @property
     def length(self) -> int: ...
 
-    def read_at(self, start: int, size: int) -> bytes:
+    def read_at(self, start: int, size: int) -> Buffer:
         """Exactly `size` bytes from `start`. Raises: SourceChanged when they are not there."""
         ...
 
@@ -55,7 +56,7 @@ class BytesSource:
     def length(self) -> int:
         return len(self.content)
 
-    def read_at(self, start: int, size: int) -> bytes:
+    def read_at(self, start: int, size: int) -> Buffer:
         return bytes(self.content[start : start + size])
 
 
@@ -74,7 +75,7 @@ class FileSource:
             raise SourceInvalid(file=path.name, bytes=0)
         return cls(path, length)
 
-    def read_at(self, start: int, size: int) -> bytes:
+    def read_at(self, start: int, size: int) -> Buffer:
         return _read_at(self.path, start, size)
 
 
@@ -107,7 +108,7 @@ class TreeSource:
     def length(self) -> int:
         return len(self.head) + self.manifest.content_bytes
 
-    def read_at(self, start: int, size: int) -> bytes:
+    def read_at(self, start: int, size: int) -> Buffer:
         pieces = [self.head[start : start + size]]
         at, left = start + len(pieces[0]), size - len(pieces[0])
         number = max(0, bisect_right(self.starts, at) - 1)
@@ -132,22 +133,29 @@ class SealedSource:
     def length(self) -> int:
         return self.seal.head.sealed_length
 
-    def read_at(self, start: int, size: int) -> bytes:
+    def read_at(self, start: int, size: int) -> Buffer:
         head = self.seal.head
-        raw = head.to_bytes()
-        pieces = [raw[start : start + size]]
-        at, stop = max(start, head.size), min(start + size, head.sealed_length)
+        stop = min(start + size, head.sealed_length)
+        room = bytearray(max(0, stop - start))
+        view = memoryview(room)
+        front = head.to_bytes()[start:stop]
+        view[: len(front)] = front
+        at = max(start, head.size)
         while at < stop:
             index, inside = divmod(at - head.size, SEALED_FRAME_BYTES)
-            frame = self._frame(index)
-            piece = frame if not inside and stop - at >= len(frame) else frame[inside:][: stop - at]
-            pieces.append(piece)
-            at += len(piece)
-        return b"".join(pieces)
+            first, last = head.frame_at(index)
+            end = min(last, stop)
+            place = view[at - start : end - start]
+            if inside == 0 and end == last:
+                self.seal.seal_into(index, self._plain(index), place)
+            else:
+                place[:] = self.seal.seal(index, self._plain(index))[inside : end - first]
+            at = end
+        return room
 
-    def _frame(self, index: int) -> bytes:
+    def _plain(self, index: int) -> Buffer:
         start, stop = self.seal.head.plain_span(index)
-        return self.seal.seal(index, self.plain.read_at(start, stop - start))
+        return self.plain.read_at(start, stop - start)
 
 
 def source_at(path: Path) -> FileSource | TreeSource:

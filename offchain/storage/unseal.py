@@ -13,11 +13,13 @@ from offchain.storage.sealed import (
     FRAME_BYTES,
     MAX_RECIPIENTS,
     SEALED_FRAME_BYTES,
+    TAG_BYTES,
     WRAP_BYTES,
     Seal,
     SealHead,
     head_bytes,
 )
+from offchain.storage.sources import Buffer
 
 HEAD_MOST: Final = 46 + WRAP_BYTES * MAX_RECIPIENTS
 
@@ -53,18 +55,27 @@ class Unsealer:
         """Where the stored stream has to begin."""
         return self._seal.head.frame_at(self._next)[0]
 
-    def feed(self, stored: bytes) -> bytes:
+    def feed(self, stored: Buffer) -> Buffer:
         """The plain bytes that are whole now. Raises: FrameTampered."""
-        self._waiting += stored
-        view = memoryview(bytes(self._waiting))
-        head, plain, at = self._seal.head, [], 0
-        while self._next < head.frames:
-            first, last = head.frame_at(self._next)
-            if len(view) - at < last - first:
-                break
-            plain.append(self._seal.open(self._next, view[at : at + last - first]))
-            at += last - first
+        head, view = self._seal.head, memoryview(stored)
+        have, at = len(self._waiting) + len(view), 0
+        last = self._next
+        while last < head.frames and head.frame_at(last)[1] - self.stored_start <= have:
+            last += 1
+        plain = bytearray(head.plain_span(last)[0] - head.plain_span(self._next)[0])
+        room, done = memoryview(plain), 0
+        while self._next < last:
+            first, end = head.frame_at(self._next)
+            missing = end - first - len(self._waiting)
+            frame: bytes | memoryview = view[at : at + missing]
+            if self._waiting:
+                frame = bytes(self._waiting) + bytes(frame)
+                self._waiting.clear()
+            at += missing
+            size = end - first - TAG_BYTES
+            self._seal.open_into(self._next, frame, room[done : done + size])
+            done += size
             self._next += 1
-        self._waiting = bytearray(view[at:])
+        self._waiting += view[at:]
         assert len(self._waiting) < SEALED_FRAME_BYTES
-        return b"".join(plain)
+        return plain

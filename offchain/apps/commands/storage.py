@@ -18,6 +18,9 @@ Profile = Annotated[
     str, typer.Option(help="solo, local, standard, durable, hot or replica; see `quote`.")
 ]
 Term = Annotated[str, typer.Option(help="How long: 30d, 6m, 1y.")]
+PutTerm = Annotated[
+    str | None, typer.Option(help="How long: 30d, 6m, 1y. Default: 30d, or the longest there is.")
+]
 MaxPrice = Annotated[
     str | None, typer.Option(help="Pay at most this: 0.2eth, 5gwei. Default: what is quoted.")
 ]
@@ -32,7 +35,7 @@ To = Annotated[
 def put(  # noqa: PLR0913, PLR0917 - one parameter a flag
     path: Annotated[Path | None, typer.Argument(help="A file or a folder.")] = None,
     profile: Profile = "durable",
-    term: Term = "30d",
+    term: PutTerm = None,
     max_price: MaxPrice = None,
     public: Public = False,
     to: To = None,

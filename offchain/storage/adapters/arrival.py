@@ -26,6 +26,7 @@ from offchain.storage.client_errors import (
     FileContradicted,
     TargetUnusable,
 )
+from offchain.storage.sources import Buffer
 
 SUFFIX: Final = ".part"
 CHECKPOINT_BYTES: Final = 128 << 20
@@ -43,7 +44,7 @@ class ArrivalForeign(Conflict):
 class _Sink(Protocol):
     """Takes the plain stream in order."""
 
-    def write(self, piece: bytes) -> None: ...
+    def write(self, piece: Buffer) -> None: ...
 
     def finish(self, target: Path) -> None: ...
 
@@ -89,7 +90,7 @@ class Arrival:
         self._sink = sink
         return sink.resume([str(one) for one in pieces])
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: Buffer) -> None:
         """Take the next plain bytes. Raises: ArtefactMalformed, FileContradicted, StoreFull."""
         if self._sink is not None:
             self._sink.write(piece)
@@ -170,7 +171,7 @@ class _FileSink:
         self._file.seek(kept)
         return kept
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: Buffer) -> None:
         if not self._pieces and not self._in_piece:
             self._file.truncate(0)
         view = memoryview(piece)
@@ -228,7 +229,7 @@ class _TreeSink:
         self.begin(number)
         return sum(entry.length for entry in self._entries[:number])
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: Buffer) -> None:
         view = memoryview(piece)
         while view:
             if self._file is None:

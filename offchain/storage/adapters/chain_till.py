@@ -16,6 +16,7 @@ from offchain.storage.onchain_market import FileRenewed, GroupQuote, StorageMark
 
 VALID_SECONDS: Final = 3_600  # a submission that is not in the log by then is written anew
 KEY_BYTES: Final = 48
+MAX_TERM_EPOCHS: Final = 5 * 2_190  # the market takes no longer one
 
 
 class ChainStorageTill:
@@ -53,6 +54,13 @@ class ChainStorageTill:
 
     def quote(self, length: int, profile: Profile, term_epochs: int) -> Quote:
         return quote(self._market, self._head(), length, profile=profile, term_epochs=term_epochs)
+
+    def longest_epochs(self, profile: Profile) -> int:
+        """The longest term that some open group takes; 0 without one."""
+        at = self._head()
+        groups = self._market.listed_groups(profile.number, at=at)
+        terms = [self._market.group(one, at=at).longest_epochs - 1 for one in groups]
+        return min(max(terms, default=0), MAX_TERM_EPOCHS)
 
     def submit(self, order: Order, *, max_cost_wei: int) -> Paid:
         file_id, at = self.file_id(order.root, order.nonce), self._reader.block()

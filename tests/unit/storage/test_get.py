@@ -296,7 +296,7 @@ def test_sealed__frame_tampered_with_before_it_was_stored__nothing_of_it_comes_o
 
 def test_sealed__head_says_another_length__is_refused(site: StorageSite, tmp_path: Path) -> None:
     source = _sealed(CONTENT)
-    stored = _put(site, source.read_at(0, source.length) + b"more")
+    stored = _put(site, bytes(source.read_at(0, source.length)) + b"more")
 
     with pytest.raises(ArtefactMalformed):
         fetch(site, stored.root, tmp_path / "out")
