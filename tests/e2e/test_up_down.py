@@ -24,7 +24,9 @@ from tests.support.apogee_command import run_apogee, start_apogee
 from tests.support.waiting import wait_until
 
 OPENED: list[Network] = []  # connections to the chain, closed at the end
-PROCESSES = ["da-node-0", "da-node-1", "devnet", "gateway", "worker"]
+PROCESSES = [
+    *("da-node-0", "da-node-1", "devnet", "gateway", "storage-node-0", "storage-node-1", "worker")
+]
 
 
 @pytest.fixture(scope="module")
