@@ -35,6 +35,7 @@ _HEAD: Final = struct.Struct(">4sH16sQ16s")
 _WORD: Final = struct.Struct(">I")
 HEAD_BYTES: Final = _HEAD.size
 KEY_ID_TAG: Final = b"apogee.storage.key-id.v1"
+Plain = bytes | bytearray | memoryview
 
 
 def key_id_of(key: bytes) -> bytes:
@@ -125,12 +126,12 @@ class Seal:
         if key_id_of(self.key) != self.head.key_id:
             raise KeyMissing(key_id=self.head.key_id.hex(), reason="another key")
 
-    def seal(self, index: int, plain: bytes | bytearray | memoryview) -> bytes:
+    def seal(self, index: int, plain: Plain) -> bytes:
         """Frame `index` of the sealed stream."""
         return AESGCM(self.key).encrypt(self._nonce(index), plain, self._bound(index))
 
     def seal_into(
-        self, index: int, plain: bytes | bytearray | memoryview, room: memoryview
+        self, index: int, plain: Plain, room: memoryview
     ) -> None:
         """Write frame `index` into room of exactly its size."""
         AESGCM(self.key).encrypt_into(self._nonce(index), plain, self._bound(index), room)

@@ -16,7 +16,7 @@ from offchain.storage.onchain_market import FileRenewed, GroupQuote, StorageMark
 
 VALID_SECONDS: Final = 3_600  # a submission that is not in the log by then is written anew
 KEY_BYTES: Final = 48
-MAX_TERM_EPOCHS: Final = 5 * 2_190  # the market takes no longer one
+MAX_TERM_EPOCHS: Final = 10_950  # the market takes no longer one
 
 
 class ChainStorageTill:
