@@ -151,14 +151,16 @@ class ProofBook:
         self, epoch: int, group: int, seat: int, holder: Holder, *, fine: int, now: int
     ) -> Verdict:
         """Punish a miss of a file that the holder signed for. Raises: MissEarly, MissSettled."""
-        self._check_settled(epoch, group, seat, now=now)
+        self._check_over(epoch, now=now)
         if holder.operator_id == 0:
             raise NotChallenged(epoch=epoch)
+        self._check_settled(epoch, group, seat)
         return self._punish(epoch, group, seat, holder, fine=fine, now=now)
 
     def excuse(self, epoch: int, group: int, seat: int, *, now: int) -> None:
         """The same of a file that it never signed for: suspect, nothing more."""
-        self._check_settled(epoch, group, seat, now=now)
+        self._check_over(epoch, now=now)
+        self._check_settled(epoch, group, seat)
         record = self.record(group, seat)
         if record.is_suspect:
             raise MissSettled(epoch=epoch)
@@ -254,10 +256,12 @@ class ProofBook:
         """What somebody owns of the balance; equal to it."""
         return sum(one.bond for one in self.demands.values()) + sum(self.credits.values())
 
-    def _check_settled(self, epoch: int, group: int, seat: int, *, now: int) -> None:
+    def _check_over(self, epoch: int, *, now: int) -> None:
         deadline = self.clock.start_of(epoch) + self.clock.answer_seconds
         if now <= deadline:
             raise MissEarly(deadline=deadline, now=now)
+
+    def _check_settled(self, epoch: int, group: int, seat: int) -> None:
         record = self.record(group, seat)
         if epoch in record.proven:
             raise ProvenAlready(epoch=epoch)
