@@ -75,7 +75,7 @@ class AdvanceFirst(Conflict):
 class GroupUnknown(Rejected):
     """The group never opened, has no such seat, or cannot be opened so."""
 
-    code = "storage.group.unknown"
+    code = "storage.group.not_open"
 
 
 class SeatUnpaid(Conflict):
@@ -114,7 +114,7 @@ class NotEntitled(Rejected):
 class NothingToWithdraw(Conflict):
     """No credit belongs to the caller, or its receiver refuses."""
 
-    code = "storage.credit.none"
+    code = "storage.market.no_credit"
 
 
 class OrderInvalid(Rejected):
