@@ -4,15 +4,15 @@ The model shares no code with offchain/storage/kv but the parsing of operations:
 tree hashed from scratch by recursion over whole bit strings.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sha3 import keccak_256
 
 from offchain.chain.keys import LocalSigner
+from offchain.storage.kv.adapters.memory_log import BLOCK_SECONDS, Log, MemoryLog, MemorySink
 from offchain.storage.kv.batcher import Batcher, BatcherParts, BatchRules
-from offchain.storage.kv.entry import NO_BLOB, AccessChange, Batch, Entry, LogHead, Other
-from offchain.storage.kv.errors import PayloadUnavailable
+from offchain.storage.kv.entry import NO_BLOB, AccessChange, Batch
 from offchain.storage.kv.follow import Replica, ReplicaParts
 from offchain.storage.kv.hot import HotState
 from offchain.storage.kv.op import (
@@ -33,7 +33,6 @@ from offchain.storage.kv.serve import KvService, ServiceRules
 
 CHAIN_ID = 1_337
 DOMAIN = domain_separator(CHAIN_ID, b"\x77" * 20)
-BLOCK_SECONDS = 12
 
 
 def account(role: str) -> AccountKey:
@@ -72,28 +71,6 @@ def revoked(subject: Subject) -> AccessChange:
 def batch(ops: Sequence[Op | bytes], *streams: bytes) -> Batch:
     raw = [op if isinstance(op, bytes) else op.to_bytes() for op in ops]
     return Batch(streams or (STREAM,), NO_BLOB, encode_batch(raw))
-
-
-@dataclass
-class Log:
-    """A log in memory; `fork` replaces its end as a reorganisation does."""
-
-    entries: list[Entry] = field(default_factory=list)
-    salt: int = 0
-
-    def add(self, body: AccessChange | Batch | Other) -> Entry:
-        seq = len(self.entries)
-        mark = keccak_256(bytes([self.salt]) + seq.to_bytes(8, "big")).digest()
-        entry = Entry(seq, (seq + 1) * BLOCK_SECONDS, seq, mark, body)
-        self.entries.append(entry)
-        return entry
-
-    def fork(self, at: int) -> list[Entry]:
-        """Drop everything from entry `at` on; what was dropped."""
-        gone = self.entries[at:]
-        del self.entries[at:]
-        self.salt += 1
-        return gone
 
 
 class Writer:
@@ -140,49 +117,6 @@ def naive_root(leaves: dict[bytes, bytes], depth: int = 0) -> bytes:
 def naive_leaf(key_hash: bytes, version: int, kind: int, value: bytes) -> bytes:
     body = key_hash + version.to_bytes(8, "big") + bytes([kind]) + hashed(value)
     return hashed(b"\x00", body)
-
-
-@dataclass
-class MemoryLog:
-    """A `LogSource` and `PayloadSource` over a log in memory."""
-
-    log: Log
-    final: int = 0
-    payloads: dict[bytes, bytes | None] = field(default_factory=dict)
-
-    def head(self) -> LogHead:
-        return LogHead(len(self.log.entries), min(self.final, len(self.log.entries)))
-
-    def entries(self, first: int, count: int) -> Iterator[Entry]:
-        yield from self.log.entries[first : first + count]
-
-    def payload(self, blob_id: bytes) -> bytes | None:
-        if blob_id not in self.payloads:
-            raise PayloadUnavailable(blob_id=blob_id.hex())
-        return self.payloads[blob_id]
-
-
-@dataclass
-class MemorySink:
-    """A `BatchSink` into a log in memory; fails, loses or repeats as it is told."""
-
-    log: Log
-    faults: list[str] = field(default_factory=list)  # one a call: "refuse", "lose" or "twice"
-    keys: dict[str, int] = field(default_factory=dict)
-    calls: int = 0
-
-    def append(self, key: str, streams: Sequence[bytes], raw: bytes) -> int:
-        self.calls += 1
-        fault = self.faults.pop(0) if self.faults else ""
-        if fault == "refuse":
-            raise PayloadUnavailable(reason="refused")
-        if key not in self.keys:
-            self.keys[key] = self.log.add(Batch(tuple(streams), NO_BLOB, raw)).seq
-        if fault == "twice":
-            self.log.add(Batch(tuple(streams), NO_BLOB, raw))
-        if fault == "lose":
-            raise PayloadUnavailable(reason="the answer was lost")
-        return self.keys[key]
 
 
 @dataclass

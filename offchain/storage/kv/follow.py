@@ -12,7 +12,7 @@ docs/protocol/storage.md#key-value-streams, INV-KV-1, INV-KV-3, INV-KV-12.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -20,9 +20,10 @@ from typing import Final
 
 from offchain.storage.kv.entry import Batch, Entry
 from offchain.storage.kv.errors import RootMismatch, SeqGap, SnapshotOld, StreamNotFollowed
+from offchain.storage.kv.op import Op, Subject, claimed_subject, subject_of
 from offchain.storage.kv.overlay import Overlay
 from offchain.storage.kv.ports import KVStore, LogSource, PayloadSource, Reader
-from offchain.storage.kv.replay import Outcome, Replayed, replay
+from offchain.storage.kv.replay import Outcome, Replayed, replay, replay_checked
 from offchain.storage.kv.snapshot import Snapshot, Trust
 from offchain.storage.kv.state import StreamState, StreamView
 
@@ -33,6 +34,7 @@ ENTRIES_A_COMMIT: Final = 32
 BYTES_A_COMMIT: Final = 8 << 20
 ENTRIES_A_READ: Final = 256
 RESULTS: Final = 1 << 17
+VOUCHED: Final = 1 << 17
 log = logging.getLogger(__name__)
 
 
@@ -114,6 +116,7 @@ class Replica:
         self._numbers: dict[bytes, int] = {}
         self._watchers: list[Watcher] = []
         self._results: OrderedDict[bytes, tuple[int, Outcome]] = OrderedDict()
+        self._vouched: set[bytes] = set()
         self._base = self._head = 0
         self._advancing = Lock()
         with parts.store.view() as base:
@@ -144,6 +147,12 @@ class Replica:
         """What became of an operation; None when it is not in the log or long past."""
         found = self._results.get(digest)
         return None if found is None else OpResult(*found, is_final=found[0] < self._base)
+
+    def vouch(self, digests: Iterable[bytes]) -> None:
+        """Signatures of these operations, all bytes included, were checked in this process."""
+        if len(self._vouched) > VOUCHED:
+            self._vouched = set()
+        self._vouched.update(digests)
 
     @contextmanager
     def moment(self, *, final: bool = False) -> Iterator[Moment]:
@@ -266,8 +275,13 @@ class Replica:
                     states[stream] = StreamState(overlay, stream, number)
                 return states.get(stream)
 
-            effect = replay(entry, payload, state_of, self._parts.domain)
+            effect = replay_checked(entry, payload, state_of, self._subject_of)
         return overlay.changes, effect
+
+    def _subject_of(self, op: Op) -> Subject | None:
+        if self._vouched and op.digest in self._vouched:
+            return claimed_subject(op)
+        return subject_of(op, self._parts.domain)
 
     def _payload(self, entry: Entry) -> bytes | None:
         """A batch's bytes; None is VOID."""

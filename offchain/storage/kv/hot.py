@@ -52,14 +52,16 @@ class HotState:
         domain = self._replica.domain
         fresh = [one for one in ops if one.digest not in self._waiting]
         cells = self._cells
-        outcomes, _ = self._play(fresh, now, lambda op: subject_of(op, domain), cells)
+        outcomes, written = self._play(fresh, now, lambda op: subject_of(op, domain), cells)
         good = [one for one in fresh if outcomes[one.digest] is Outcome.APPLIED]
-        # The refused must leave no trace, so the good ones are played without them.
-        again, written = self._play(good, now, claimed_subject, cells)
+        self._replica.vouch(one.digest for one in good)
+        if len(good) < len(fresh):
+            # The refused must leave no trace, so the good ones are played without them.
+            again, written = self._play(good, now, claimed_subject, cells)
+            outcomes |= again
         for stream, fresh_cells in written.items():
             cells.setdefault(stream, {}).update(fresh_cells)
         self._waiting |= {one.digest: one for one in good}
-        outcomes |= again
         return [outcomes.get(one.digest, Outcome.APPLIED) for one in ops]
 
     def forget(self, digests: Iterable[bytes], now: int) -> None:

@@ -126,6 +126,13 @@ def replay(entry: Entry, payload: bytes | None, state_of: StateOf, domain: bytes
 
     The states are settled: their roots are those after this entry.
     """
+    return replay_checked(entry, payload, state_of, lambda op: subject_of(op, domain))
+
+
+def replay_checked(
+    entry: Entry, payload: bytes | None, state_of: StateOf, verify: Verify
+) -> Replayed:
+    """As `replay`; `verify` must answer as `subject_of` does, from memory or anew."""
     touched: dict[bytes, StreamState] = {}
 
     def seen(stream: bytes) -> StreamState | None:
@@ -134,7 +141,7 @@ def replay(entry: Entry, payload: bytes | None, state_of: StateOf, domain: bytes
             touched[stream] = state
         return state
 
-    played = play(entry, payload, seen, lambda op: subject_of(op, domain))
+    played = play(entry, payload, seen, verify)
     written = {stream: state.settle(entry.seq) for stream, state in touched.items()}
     return replace(played, written=written)
 

@@ -11,7 +11,7 @@ file. Source: docs/protocol/storage.md#key-value-streams.
 
 import itertools
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -46,7 +46,11 @@ Trust = Callable[[StreamRoot], bool]
 
 def write_snapshot(view: StreamView, seq: int) -> Iterator[bytes]:
     """The snapshot of a stream at entry `seq`, in pieces."""
-    root = view.root_at(seq)
+    yield from pack_snapshot(view.root_at(seq), view.cells())
+
+
+def pack_snapshot(root: StreamRoot, cells: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    """A snapshot of space || key with their cells, in order, that claims this root; in pieces."""
     yield _HEAD.pack(
         MAGIC,
         root.stream,
@@ -58,7 +62,7 @@ def write_snapshot(view: StreamView, seq: int) -> Iterator[bytes]:
     )
     parts: list[bytes] = []
     size = 0
-    for place, cell in view.cells():
+    for place, cell in cells:
         parts += (_RECORD.pack(len(place), len(cell)), place, cell)
         size += _RECORD.size + len(place) + len(cell)
         if size >= PIECE_BYTES:
@@ -151,7 +155,8 @@ class Snapshot:
             sizes = np.full(len(cells), 74, np.int64)
             bulk.hash_ranges(messages.reshape(-1), begins, sizes, leaves[part])
         order = _order_of(keys)
-        self._words = keys[order].byteswap()
+        self._words = keys[order]
+        self._words.byteswap(inplace=True)
         self._shared = np.zeros(max(0, count - 1), np.int64)
         bulk.shared_bits(self._words, self._shared)
         if int(self._shared.max(initial=0)) == 256:
@@ -204,9 +209,12 @@ class Snapshot:
         beside[1:count] = self._shared + 1
         beside[lows] = 0
         depths = np.maximum(np.maximum(beside[:-1], beside[1:]), tops)
-        entries = np.stack([np.arange(count), depths, tops], axis=1).astype(np.int64)
+        entries = np.empty((count, 3), np.int32)
+        entries[:, 0], entries[:, 1], entries[:, 2] = np.arange(count), depths, tops
+        deepest = int(depths.max())
+        del beside, depths, tops
         left = np.array([count], np.int64)
-        for level in range(int(depths.max()), 0, -1):
+        for level in range(deepest, 0, -1):
             bulk.fold_level(level, self._words, self._shared, entries, digests, left)
         assert int(left[0]) == len(cuts)
         whole = digests[: len(cuts)].tobytes()
