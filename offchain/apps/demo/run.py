@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from offchain.apps.demo.archive import build_archive, standard_library
+from offchain.apps.demo.keeping import KeepActs
 from offchain.apps.demo.money import MoneyPath
 from offchain.apps.demo.report import COLUMNS, Story
 from offchain.apps.demo.stage import build_network, staged
@@ -20,7 +21,7 @@ from offchain.core.errors import InvalidInput
 from offchain.core.layout import N
 from offchain.staking.beacon import SEATS, STRONG_SEATS
 
-LEAST_NODES: Final = 4  # two may die and K rows still survive
+LEAST_NODES: Final = 8  # two of DA and half of 32 seats of storage die
 
 
 class DemoFileUnusable(InvalidInput):
@@ -38,10 +39,11 @@ class DemoResult:
     money: MoneyPath
     story: Story
     simulated: list[str]
+    is_kept: bool
 
     @property
     def is_good(self) -> bool:
-        return self.figures["retrieved_equal"] is True and self.money.taken > 0
+        return self.figures["retrieved_equal"] is True and self.money.taken > 0 and self.is_kept
 
 
 def run_demo(settings: UpSettings, *, file: Path | None, keep: Path | None, as_json: bool) -> int:
@@ -49,7 +51,9 @@ def run_demo(settings: UpSettings, *, file: Path | None, keep: Path | None, as_j
     if file is not None and not (file.is_file() and file.stat().st_size):
         raise DemoFileUnusable(file=file)
     if settings.nodes < LEAST_NODES:
-        raise InvalidInput("the demo kills two nodes, so it needs four", nodes=settings.nodes)
+        raise InvalidInput(
+            "the demo kills half of 32 seats, so it needs eight nodes", nodes=settings.nodes
+        )
     with staged(settings, keep) as system:
         result = _play(system, settings, file)
     _close(result, as_json=as_json)
@@ -70,6 +74,7 @@ def _play(system: System, settings: UpSettings, given: Path | None) -> DemoResul
     is_equal = acts.retrieve(published, file, home.root / "retrieved")
     blob = main_blob(published)
     money, verdict = acts.convict(blob.blob_id)
+    kept = KeepActs(system, system.network(), story).play(standard_library())
     figures: dict[str, object] = {
         "blob_bytes": length,
         "chunks": N * len(published.blobs),
@@ -88,9 +93,11 @@ def _play(system: System, settings: UpSettings, given: Path | None) -> DemoResul
         "seconds": round(time.monotonic() - started, 1),
         "reference": str(published.reference),
         "offence_id": "0x" + verdict.offence_id.hex(),
+        **kept.as_json(),
     }
     simulated = _simulated(system.manifest.backend, settings.divisor)
-    return DemoResult(figures, money, story, [*simulated, _randomness(epoch, seats)])
+    told = [*simulated, _randomness(epoch, seats)]
+    return DemoResult(figures, money, story, told, kept.is_good)
 
 
 def _file(home: Home, story: Story, given: Path | None) -> Path:
@@ -110,7 +117,7 @@ def _simulated(backend: str, divisor: int) -> list[str]:
     return [
         f"the chain is one local {backend} process with test money",
         f"durations are production durations divided by {divisor}",
-        "the devnet's clock was moved forward two epochs instead of waiting",
+        "the devnet's clock was moved forward instead of waiting for epochs, and for a repair",
         "all operators run on this machine and their sockets are loopback",
         "the cheat is a shipped adversary that signs twice; its evidence and slash are real",
     ]

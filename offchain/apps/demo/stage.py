@@ -54,16 +54,21 @@ def build_network(system: System, story: Story) -> int:
     with story.step("nodes") as step:
         compilation.wait()
         system.launch_nodes()
-        step.detail = f"{system.manifest.nodes} processes started, each with its own key and disk"
+        system.launch_storage_nodes()
+        step.detail = f"{2 * system.manifest.nodes} processes started, each with its own disk"
     with story.step("stake and register") as step:
-        ids = system.enrol()
+        ids = system.enrol(keeps=True)
         step.detail = f"{len(ids)} operators with BLS keys proven on chain"
     with story.step("nodes healthy") as step:
         system.wait_nodes()
+        system.wait_storage_nodes()
     with story.step("table") as step:
         epoch = system.open_table()
         seats = system.seats(epoch)
         step.detail = f"epoch {epoch} drawn by stake and beacon, {seats} of {SEATS} seats"
+    with story.step("storage groups") as step:
+        groups = system.open_groups()
+        step.detail = ", ".join(groups) + ": seats drawn by stake and beacon"
     return epoch
 
 
