@@ -14,6 +14,7 @@ from tests.support.waiting import wait_until
 WANTED = {
     *("blob_bytes", "chunks", "nodes", "killed_nodes", "retrieved_equal", "encode_mb_s"),
     *("disperse_mb_s", "retrieve_mb_s", "certificate_gas", "slashed_wei", "chain", "seconds"),
+    *("stored_bytes", "seats_killed", "seats_repaired", "loud_failure", "storage_refund_wei"),
 }
 
 
@@ -50,6 +51,12 @@ def test_demo__on_each_backend__file_survives_two_dead_nodes_and_the_cheat_pays(
     shares = ("to_reporter_wei", "to_victim_wei", "to_insurance_wei", "to_treasury_wei")
     assert told["slashed_wei"] == money["taken_wei"] == sum(money[name] for name in shares) > 0
     assert (told["epoch"], told["beacon_seats"]) == (2, 32)
+    assert (told["seats_killed"], told["seats_repaired"]) == (16, 16)
+    assert told["read_with_half_of_the_seats_gone"] is True
+    assert told["storage_proofs"] == 64
+    assert told["renewed_epochs"] > 0
+    assert told["loud_failure"] == "storage.shards.insufficient"
+    assert min(told["storage_fined_wei"], told["storage_refund_wei"]) > 0
     assert any(backend in line for line in told["simulated"])
     assert any("flagged weak" in line for line in told["simulated"])
 
