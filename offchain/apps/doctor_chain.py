@@ -1,4 +1,4 @@
-"""The doctor's checks of a home's chain: answers, clock, precompiles, contracts."""
+"""The doctor's checks of a home's chain: answers, clock, precompiles, contracts, storage seats."""
 
 import hashlib
 import time
@@ -71,6 +71,37 @@ def check_contracts(home: Home) -> Iterator[Finding]:
     yield Finding("contracts", Level.OK, f"{count} deployed, code and sources as compiled here")
 
 
+def check_storage(home: Home) -> Iterator[Finding]:
+    """Groups of storage are open, and every seat of this home's operators serves."""
+    from offchain.apps.keystore import Keystore
+    from offchain.apps.network import address_of, connect, deployment_file
+    from offchain.apps.storage_chores import group_events, storage_ledger
+    from offchain.storage.model import GroupState, SeatState
+
+    found, file = _chain_of(home), deployment_file(home.deployments)
+    if found is None or not file.exists():
+        return
+    network = connect(found[0].url("devnet"), file)
+    block, keystore, ledger = network.node.block(), Keystore(home.keys), storage_ledger(network)
+    accounts = [address_of(keystore.account(role)) for role in keystore.bls_roles()]
+    own = {network.stake.operator_of(one, at=block.hash) for one in accounts} - {0}
+    groups = [ledger.group_at(one, block) for one in group_events(network).groups(block)]
+    living = [one for one in groups if one.state in {GroupState.OPEN, GroupState.FULL}]
+    if not living:
+        detail = "no group is drawn yet, so nothing can be stored"
+        yield Finding("storage", Level.WARN, detail, "wait for the next epoch; is the worker up?")
+    for group in living:
+        seats = [one for one in group.seats if one.operator in own]
+        sick = [one for one in seats if one.state in {SeatState.SUSPECT, SeatState.VACANT}]
+        name = f"storage group {group.group}"
+        if sick:
+            states = ", ".join(f"{one.seat} {one.state.name.lower()}" for one in sick)
+            detail = f"{group.profile.name}, own seats {states}: unpaid"
+            yield Finding(name, Level.WARN, detail, "apogee logs storage-node-N")
+        else:
+            yield Finding(name, Level.OK, f"{group.profile.name}, {len(seats)} own seats serve")
+
+
 def precompile_questions() -> list[tuple[str, int, bytes, bytes]]:
     """Name, address, input and the one right answer of each precompile the contracts need."""
     versioned_hash = b"\x01" + hashlib.sha256(_INFINITY).digest()[1:]
@@ -107,4 +138,9 @@ def _word(value: int) -> bytes:
     return value.to_bytes(_WORD, "big")
 
 
-CHAIN_CHECKS: Final[tuple[Check, ...]] = (check_chain, check_precompiles, check_contracts)
+CHAIN_CHECKS: Final[tuple[Check, ...]] = (
+    check_chain,
+    check_precompiles,
+    check_contracts,
+    check_storage,
+)

@@ -1,4 +1,4 @@
-"""`apogee status`: processes, the chain's head, contracts, operators and their stake."""
+"""`apogee status`: processes, the chain's head, operators, their stake, nodes and seats."""
 
 from offchain.apps.exit_codes import ExitCode
 from offchain.apps.home import Home, Manifest
@@ -75,6 +75,8 @@ def _operators(home: Home, manifest: Manifest) -> list[dict[str, object]]:
                 "own_coins": str(pool.own / WEI_PER_COIN),
                 "member": network.stake.is_member(pool_of(operator), at=at),
                 "endpoint": network.signers.endpoint(operator, at=at),
+                "storage_endpoint": network.draws.endpoint(operator, at=at),
+                "seats": network.draws.load_of(operator, at=at).seats,
             }
         )
     return found
