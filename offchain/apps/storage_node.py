@@ -6,14 +6,15 @@ Waits until the chain knows its operator, so a node may be started before it is 
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import Final
 
 from offchain.apps.da_node import DrillOnDevnetOnly
 from offchain.apps.home import Home, storage_node_name
 from offchain.apps.keystore import Keystore
 from offchain.apps.logging import configure_logging
-from offchain.apps.network import Network
-from offchain.apps.node_chores import Chore, Operator
+from offchain.apps.network import Network, address_of, open_sender
+from offchain.apps.node_chores import LOCK_SECONDS, Chore, Operator
 from offchain.apps.node_life import NodeLife, place_of
 from offchain.apps.operators import node_role
 from offchain.apps.settings import SettingInvalid, StorageNodeSettings, read_settings
@@ -22,14 +23,17 @@ from offchain.chain.keys import DEVNET_CHAIN_IDS
 from offchain.core.erasure import ErasureEngine
 from offchain.node.disk import LocalDisk
 from offchain.node.journal import FileJournal
+from offchain.node.leased_sender import LeasedSender
 from offchain.node.peer_limits import PeerLimits, PeerRate
 from offchain.storage.accept_shards import AcceptShards, SeatParts, UploadLimits
 from offchain.storage.adapters.bls_held_signer import BlsHeldSigner
+from offchain.storage.adapters.chain_bad_files import ChainBadFileDesk
 from offchain.storage.adapters.folder_medium import FolderMedium
 from offchain.storage.adapters.http_node import StorageFace, build_storage_app, storage_server
 from offchain.storage.adapters.http_seats import HttpSeatClient
 from offchain.storage.adapters.misconduct import CheatingServer, Misconduct
 from offchain.storage.adapters.s3_medium import S3Medium, S3Place
+from offchain.storage.bad_file import BadFiles, ProsecuteBadFiles
 from offchain.storage.describe_seat import DescribeSeat
 from offchain.storage.medium import Medium
 from offchain.storage.ports import SeatClient
@@ -39,6 +43,7 @@ from offchain.storage.serve_shards import ServeLimits, ServeShards, ShardServer
 from offchain.storage.shard_store import Shards
 
 SCRUB_PAUSE_SECONDS: Final = 60.0
+PROSECUTE_SECONDS: Final = 5.0
 DAY: Final = 86_400
 MB: Final = 10**6
 log = logging.getLogger(__name__)
@@ -84,7 +89,8 @@ class _Node:
             await self._serve_with(operator, port, client)
 
     async def _serve_with(self, operator: int, port: int, client: SeatClient) -> None:
-        store, parts = await asyncio.to_thread(self._open_parts, operator)
+        shelf = BadFiles(LocalDisk(), self._folder / "fraud")
+        store, parts = await asyncio.to_thread(self._open_parts, operator, shelf)
         self._store = store
         accept = AcceptShards(parts, UploadLimits(upload_bytes=self._settings.upload_mb * MB))
         await accept.prepare()
@@ -95,6 +101,8 @@ class _Node:
             keeper = KeeperParts(
                 operator, store, parts.book, client, self._engine, parts.signer, accept.is_busy
             )
+            prosecute = ProsecuteBadFiles(parts.ledger, shelf, self._bad_file_desk())
+            chores.append(Chore("prosecute", PROSECUTE_SECONDS, prosecute.prosecute))
             chores += await asyncio.to_thread(keeper_chores, self._network, self._account, keeper)
         else:
             serve = CheatingServer(serve, self._misconduct)
@@ -106,7 +114,20 @@ class _Node:
         log.info("node_started", extra={"operator": operator, "port": port})
         await self._life.serve_beside(server, chores)
 
-    def _open_parts(self, operator: int) -> tuple[Shards, SeatParts]:
+    def _bad_file_desk(self) -> ChainBadFileDesk:
+        one = self._account
+        opening = partial(
+            open_sender,
+            self._network,
+            one.home,
+            one.role,
+            one.account,
+            lock_seconds=LOCK_SECONDS,
+        )
+        sender = LeasedSender(address_of(one.account), opening)
+        return ChainBadFileDesk(self._network.proofs, sender)
+
+    def _open_parts(self, operator: int, shelf: BadFiles) -> tuple[Shards, SeatParts]:
         store = Shards(self._medium(), self._engine)
         for name in store.open():
             log.error("shard_unusable", extra={"shard": name})
@@ -116,7 +137,8 @@ class _Node:
         book.open()
         ledger = storage_ledger(self._network)
         signer = BlsHeldSigner(self._keys.bls(self._role))
-        return store, SeatParts(operator, ledger, store, book, signer, self._engine)
+        engine = self._engine
+        return store, SeatParts(operator, ledger, store, book, signer, engine, shelf.keep)
 
     def _medium(self) -> Medium:
         """Where shards lie. Raises: SettingInvalid."""

@@ -11,19 +11,14 @@ Source: docs/protocol/da.md#fraud-proofs, INV-DA-15.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 
 from offchain.core import kzg
 from offchain.core.erasure import ErasureEngine
 from offchain.core.field import (
-    DOMAIN_POINTS,
     FIELD_BYTES,
-    MODULUS,
     Elements,
-    bit_reverse,
-    root_of_unity,
 )
 from offchain.core.hashing import keccak
 from offchain.core.layout import (
@@ -36,12 +31,10 @@ from offchain.core.layout import (
 )
 from offchain.core.matrix.check import CheckedHeader, judge_rows
 from offchain.core.matrix.encode import coset_trees, leaf_frame_of
+from offchain.core.matrix.openings import point_of
 from offchain.core.merkle import CosetTree, RowPath
 from offchain.core.wire import Header, LeafFrame, Row
 from offchain.da.errors import Bottom, EncodingFault, PaddingNotZero, TopByteNotZero
-
-_OMEGA: Final = root_of_unity(DOMAIN_POINTS)
-_POINT_BITS: Final = 12
 
 Node = tuple[int, int, int]  # coset, depth above the row's root, position at that depth
 
@@ -114,11 +107,6 @@ class BottomLocated(Bottom):
         first = deviations[0]
         super().__init__(rows=len(first.rows), first_row=first.rows[0], subtrees=len(deviations))
         self.deviations = deviations
-
-
-def point_of(row: int) -> int:
-    """z_i, at which row i's combination is the value of q."""
-    return pow(_OMEGA, bit_reverse(row, _POINT_BITS), MODULUS)
 
 
 def prove_row(checked: CheckedHeader, row: Row, engine: ErasureEngine, *, fault: str) -> FraudProof:

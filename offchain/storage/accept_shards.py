@@ -28,6 +28,7 @@ from offchain.core.matrix.check import CheckedHeader
 from offchain.core.matrix.errors import EncodingFault, RowRejected
 from offchain.core.matrix.runs import check_run
 from offchain.node.header_desk import HeaderDesk
+from offchain.storage.bad_file import BadFile, bad_file_of
 from offchain.storage.errors import (
     BodyDigest,
     BodySize,
@@ -94,7 +95,7 @@ class UploadLimits:
 class SeatParts:
     """What a storage node is made of; `operator` is its id in StakeManager.
 
-    `on_fraud` is called when a matrix that somebody pays for turns out to be no codeword.
+    `on_fraud` keeps the proof that a file somebody pays for is no codeword; blocking.
     """
 
     operator: int
@@ -103,7 +104,7 @@ class SeatParts:
     book: SegmentBook
     signer: HeldSigner
     engine: ErasureEngine
-    on_fraud: Callable[[StoredFile, Segment, ShardBody], None] = lambda _a, _b, _c: None
+    on_fraud: Callable[[BadFile], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,13 +324,18 @@ class AcceptShards:
     def _check_rows(
         self, file: StoredFile, segment: Segment, parsed: ShardBody, checked: CheckedHeader
     ) -> None:
-        run = parsed.run
+        run, engine = parsed.run, self._parts.engine
         try:
             check_run(
-                checked, run.data, run.first, siblings=run.siblings, engine=self._parts.engine
+                checked,
+                run.data,
+                run.first,
+                siblings=run.siblings,
+                engine=engine,
+                is_zero_checked=False,
             )
-        except EncodingFault:
-            self._parts.on_fraud(file, segment, parsed)
+        except EncodingFault as fault:
+            self._parts.on_fraud(bad_file_of(file.file_id, segment, parsed, fault, engine))
             raise
         except RowRejected as error:
             raise ShardRejected(reason=error.code, row=run.first) from error

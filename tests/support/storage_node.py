@@ -23,6 +23,7 @@ from offchain.storage.adapters.http_node import StorageFace, build_storage_app, 
 from offchain.storage.adapters.http_seats import HttpSeatClient
 from offchain.storage.adapters.memory_market import MemoryMarket
 from offchain.storage.adapters.memory_medium import MemoryMedium
+from offchain.storage.bad_file import BadFile
 from offchain.storage.client_ports import Order
 from offchain.storage.describe_seat import DescribeSeat
 from offchain.storage.frames import shard_body
@@ -95,6 +96,7 @@ def a_storage_node(
     medium: Medium | None = None,
     journal: Journal | None = None,
     limits: UploadLimits | None = None,
+    on_fraud: Callable[[BadFile], None] = lambda _: None,
 ) -> StorageNode:
     """A node over what an earlier one may have left."""
     store = Shards(medium or MemoryMedium(), engine)
@@ -102,7 +104,7 @@ def a_storage_node(
     book = SegmentBook(journal or MemoryJournal())
     book.open()
     signer = BlsHeldSigner(secret_of(operator))
-    parts = SeatParts(operator, ledger, store, book, signer, engine)
+    parts = SeatParts(operator, ledger, store, book, signer, engine, on_fraud)
     accept = AcceptShards(parts, limits or UploadLimits())
     return StorageNode(parts, accept, ServeShards(store, book, ServeLimits()), store)
 

@@ -82,10 +82,12 @@ def check_run(
     *,
     siblings: Sequence[bytes],
     engine: ErasureEngine,
+    is_zero_checked: bool = True,
 ) -> Digests:
     """The roots of aligned rows, shape (n, m, 32), all judged at once: form, path, then the code.
 
-    Path first: an `EncodingFault` is then proof that the encoding is bad. Raises: RowRejected.
+    Path first: an `EncodingFault` is then proof that the encoding is bad. `is_zero_checked`: data
+    rows must be zero where no payload is; the code holds without it. Raises: RowRejected.
     """
     count = data.shape[0]
     if data.shape[1:] != (checked.shape.columns, 32) or data.dtype != np.uint8:
@@ -99,7 +101,9 @@ def check_run(
         hash_many=engine.keccak_many,
     ):
         raise PathMismatch(row=first, rows=count)
-    _require_elements(checked, data, first)
+    _require_canonical(checked, data, first)
+    if is_zero_checked and first < K:
+        _require_zeros(checked, data, first)
     expected = checked.values[first : first + count]
     found = engine.combine(data, checked.challenge)
     if not np.array_equal(found, expected):
@@ -108,13 +112,14 @@ def check_run(
     return roots
 
 
-def _require_elements(checked: CheckedHeader, data: Elements, first: int) -> None:
+def _require_canonical(checked: CheckedHeader, data: Elements, first: int) -> None:
     position = first_not_canonical(data.reshape(-1, 32))
     if position is not None:
         row, column = divmod(position, checked.shape.columns)
         raise ElementNotCanonical(row=first + row, column=column)
-    if first >= K:
-        return
+
+
+def _require_zeros(checked: CheckedHeader, data: Elements, first: int) -> None:
     if not has_clean_top_bytes(data):
         row = int(np.flatnonzero(data[:, :, 0].any(axis=1))[0])
         raise TopByteNotZero(row=first + row)

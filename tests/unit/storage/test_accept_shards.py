@@ -1,19 +1,24 @@
 """The door of a storage node: who may send what, when, how much, and when it signs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from offchain.core.bls import verify
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import InvalidInput, Rejected
+from offchain.core.field import Elements
 from offchain.core.layout import Shape
 from offchain.core.matrix.encode import encode
 from offchain.core.matrix.errors import CommitmentMismatch, EncodingFault, HeaderRejected
+from offchain.core.matrix.openings import open_header
+from offchain.node.forgetful_disk import ForgetfulDisk
 from offchain.storage.accept_shards import Upload, UploadLimits
 from offchain.storage.adapters.memory_market import MemoryMarket
+from offchain.storage.bad_file import BadFile, BadFiles, ProsecuteBadFiles
 from offchain.storage.client_ports import Order
 from offchain.storage.errors import (
     BodySize,
@@ -246,27 +251,81 @@ def test_accept__header_that_contradicts_itself__refused(engine: ErasureEngine) 
         asyncio.run(send(node, case.place(0), case.raw(0)))
 
 
-def test_accept__paid_matrix_that_is_no_codeword__refused_and_handed_to_the_prosecutor(
-    engine: ErasureEngine,
-) -> None:
+def a_bad_file(engine: ErasureEngine, change: Callable[[Elements], None]) -> StoredFileCase:
+    """A paid file over rows that were changed before they were sealed."""
     rows = encode(a_payload(SIZE), engine).rows.copy()
-    rows[700, 1, 5] ^= 1
+    change(rows)
     bad = sealed(rows, Shape.of(SIZE), engine)
     group = a_group("local")
     market = MemoryMarket([group], owner=OWNER)
-    case = placed(market, group, (bad,), (Segment.of(0, bad.header),))
-    caught = []
+    return placed(market, group, (bad,), (Segment.of(0, bad.header),))
+
+
+def flip_parity(rows: Elements) -> None:
+    rows[1_400, 1, 5] ^= 1
+
+
+def no_field_element(rows: Elements) -> None:
+    rows[1_400, 1] = 0xFF
+
+
+@pytest.mark.parametrize("change", [flip_parity, no_field_element])
+def test_accept__paid_matrix_that_is_no_codeword__refused_and_its_proof_kept(
+    change, engine: ErasureEngine
+) -> None:
+    case = a_bad_file(engine, change)
+    shelf = BadFiles(ForgetfulDisk(), Path("/node/fraud"))
+    for operator in (1, 2):
+        node = a_storage_node(case.market, engine, operator)
+        assert asyncio.run(send(node, case.place(operator - 1), case.raw(operator - 1)))
+    node = a_storage_node(case.market, engine, 3, on_fraud=shelf.keep)
+
+    with pytest.raises(EncodingFault):
+        asyncio.run(send(node, case.place(2), case.raw(2)))
+
+    assert asyncio.run(node.store.held()) == []
+    [bad] = shelf.waiting()
+    encoded = case.encoded[0]
+    path = b"".join((*encoded.row_path(1_400), *encoded.header.coset_roots))
+    assert (bad.file_id, bad.row, bad.path) == (case.file_id, 1_400, path)
+    assert bad.data == encoded.rows[1_400].tobytes()
+    is_plain = change is no_field_element
+    assert bad.opening == (b"" if is_plain else open_header(encoded.header, 1_400, engine))
+    assert_shown_once_it_is_stored(case, shelf)
+
+
+def assert_shown_once_it_is_stored(case: StoredFileCase, shelf: BadFiles) -> None:
+    shown: list[BadFile] = []
+
+    class Desk:
+        def prove_bad_row(self, bad: BadFile) -> None:
+            shown.append(bad)
+
+    prosecute = ProsecuteBadFiles(case.market, shelf, Desk())
+    assert asyncio.run(prosecute.prosecute()) == 0  # nothing to void yet
+    assert len(shelf.waiting()) == 1
+    case.market.set_state(case.file_id, FileState.STORED)
+    assert asyncio.run(prosecute.prosecute()) == 1
+    assert [one.file_id for one in shown] == [case.file_id]
+    assert shelf.waiting() == []
+    shelf.keep(shown[0])
+    case.market.set_state(case.file_id, FileState.REFUNDED)
+    assert asyncio.run(prosecute.prosecute()) == 0
+    assert shelf.waiting() == []
+
+
+def test_accept__data_row_with_bytes_where_none_belong__kept_since_nobody_could_prove_it(
+    engine: ErasureEngine,
+) -> None:
+    def write_past_the_end(rows: Elements) -> None:
+        data = rows[:1_024].copy()
+        data[1_023, 7, 9] = 1
+        rows[:] = engine.extend(data)
+
+    case = a_bad_file(engine, write_past_the_end)
     for operator in (1, 2, 3):
-        node = a_storage_node(market, engine, operator)
-        node.accept._parts = replace(
-            node.parts, on_fraud=lambda file, segment, _: caught.append((file, segment))
-        )
-        try:
-            asyncio.run(send(node, case.place(operator - 1), case.raw(operator - 1)))
-        except EncodingFault:
-            assert asyncio.run(node.store.held()) == []
-    assert caught
-    assert all(file.file_id == case.file_id for file, _ in caught)
+        node = a_storage_node(case.market, engine, operator)
+        assert asyncio.run(send(node, case.place(operator - 1), case.raw(operator - 1)))
 
 
 def test_accept__more_than_memory_allows__busy_and_later_taken(engine: ErasureEngine) -> None:
