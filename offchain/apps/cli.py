@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from offchain.apps.commands import attack, chain_processes, da, lookup, stake, storage, system
+from offchain.apps.commands import attack, chain_processes, da, kv, lookup, stake, storage, system
 from offchain.apps.exit_codes import ExitCode, exit_code_of
 from offchain.apps.output import print_error, say
 from offchain.core.errors import ApogeeError
@@ -33,6 +33,7 @@ lookup.add_to(app)
 app.add_typer(da.app, name="da")
 app.add_typer(stake.app, name="stake")
 app.add_typer(storage.app, name="storage")
+app.add_typer(kv.app, name="kv")
 app.add_typer(attack.app, name="attack")
 
 

@@ -52,7 +52,7 @@ async def open_files(home: Home, rpc_url: str | None) -> AsyncIterator[Opened]:
     network = await asyncio.to_thread(network_of, home, rpc_url)
     engine = await asyncio.to_thread(choose_engine)
     account = Keystore(home.keys).account(ROLE)
-    await asyncio.to_thread(_fund, network, home, account)
+    await asyncio.to_thread(fund_client, network, home, account)
     opening = partial(open_sender, network, home, ROLE, account, lock_seconds=LOCK_SECONDS)
     sender = LeasedSender(address_of(account), opening)
     ledger = storage_ledger(network)
@@ -98,7 +98,7 @@ def _till_of(network: Network, sender: LeasedSender) -> ChainStorageTill:
     )
 
 
-def _fund(network: Network, home: Home, account: AccountKey) -> None:
+def fund_client(network: Network, home: Home, account: AccountKey) -> None:
     """On a devnet the faucet fills the account."""
     if network.chain_id in DEVNET_CHAIN_IDS:
         Enrolment(network, home).fund([account], CLIENT_WEI)
