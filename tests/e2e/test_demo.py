@@ -55,6 +55,7 @@ def test_demo__on_each_backend__file_survives_two_dead_nodes_and_the_cheat_pays(
     assert told["read_with_half_of_the_seats_gone"] is True
     assert told["storage_proofs"] == 64
     assert told["renewed_epochs"] > 0
+    assert told["memory_answers_proven"] == 8
     assert told["loud_failure"] == "storage.shards.insufficient"
     assert min(told["storage_fined_wei"], told["storage_refund_wei"]) > 0
     assert any(backend in line for line in told["simulated"])

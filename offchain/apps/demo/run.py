@@ -7,6 +7,7 @@ from typing import Final
 
 from offchain.apps.demo.archive import build_archive, standard_library
 from offchain.apps.demo.keeping import KeepActs
+from offchain.apps.demo.memory import remember
 from offchain.apps.demo.money import MoneyPath
 from offchain.apps.demo.report import COLUMNS, Story
 from offchain.apps.demo.stage import build_network, staged
@@ -75,6 +76,7 @@ def _play(system: System, settings: UpSettings, given: Path | None) -> DemoResul
     blob = main_blob(published)
     money, verdict = acts.convict(blob.blob_id)
     kept = KeepActs(system, system.network(), story).play(standard_library())
+    remembered = remember(system.network(), home, story)
     figures: dict[str, object] = {
         "blob_bytes": length,
         "chunks": N * len(published.blobs),
@@ -94,6 +96,7 @@ def _play(system: System, settings: UpSettings, given: Path | None) -> DemoResul
         "reference": str(published.reference),
         "offence_id": "0x" + verdict.offence_id.hex(),
         **kept.as_json(),
+        "memory_answers_proven": remembered,
     }
     simulated = _simulated(system.manifest.backend, settings.divisor)
     told = [*simulated, _randomness(epoch, seats)]
