@@ -3,15 +3,12 @@
 `Apogee` runs the same code on a thread of its own, so it works in scripts, threads and notebooks.
 """
 
-import asyncio
 import os
-import threading
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Final, Self
 
 from offchain.chain.adapters.rpc import HttpTransport
 from offchain.chain.deployments import load_deployments
@@ -27,31 +24,53 @@ from offchain.sdk.connection import Connection
 from offchain.sdk.da import DEFAULT_DAYS, AsyncDa, BlobStatus, DaParts, Sampling, Source
 from offchain.sdk.errors import ConnectionMissing
 from offchain.sdk.gateway_client import GatewayClient
+from offchain.sdk.loop_thread import LoopThread
+from offchain.sdk.open_storage import StorageChain, StorageOwner, open_storage
 from offchain.sdk.references import AnyReference, FileReference, ItemReference
+from offchain.sdk.storage import AsyncStorage, StorageParts
+from offchain.sdk.waiting_storage import Storage
 from offchain.staking.onchain import StakeManagerClient
 
-T = TypeVar("T")
+DEFAULT_FOLDER: Final = Path(".apogee")
 
 
 class AsyncApogee:
     """Apogee for asynchronous programs; use it as an asynchronous context manager."""
 
-    def __init__(self, connection: Connection, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        threads: int = 1,
+        account: bytes | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """`account`: the 32 secret bytes that pay for storage, None to read; `folder`: where keys
+        of sealed files, begun puts and unfinished transactions lie.
+        """
         self._connection = connection
         self._threads = threads
+        self._owner = StorageOwner(folder or DEFAULT_FOLDER, account)
         self._stack = AsyncExitStack()
         self._da: AsyncDa | None = None
+        self._storage: AsyncStorage | None = None
 
     @classmethod
-    def at_home(cls, home: Path | str = ".apogee") -> Self:
+    def at_home(cls, home: Path | str = ".apogee", *, account: bytes | None = None) -> Self:
         """The Apogee that `apogee up` runs in this home. Raises: ConnectionMissing."""
-        return cls(Connection.at_home(home))
+        return cls(Connection.at_home(home), account=account, folder=Path(home).expanduser())
 
     @property
     def da(self) -> AsyncDa:
         """The data availability layer; only inside `async with`."""
         assert self._da is not None, "use `async with AsyncApogee(...) as apogee`"
         return self._da
+
+    @property
+    def storage(self) -> AsyncStorage:
+        """Storage; only inside `async with`."""
+        assert self._storage is not None, "use `async with AsyncApogee(...) as apogee`"
+        return self._storage
 
     async def __aenter__(self) -> Self:
         """Raises: ConnectionMissing when the contracts' addresses are not there."""
@@ -80,6 +99,13 @@ class AsyncApogee:
             threads=self._threads,
         )
         self._da = AsyncDa(parts)
+        chain = StorageChain(node, deployments, stake)
+
+        async def storage_parts() -> StorageParts:
+            parts = open_storage(chain, self._owner, _the_engine, threads=self._threads)
+            return await self._stack.enter_async_context(parts)
+
+        self._storage = AsyncStorage(storage_parts)
         return self
 
     async def __aexit__(
@@ -88,27 +114,36 @@ class AsyncApogee:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._da = None
+        self._da = self._storage = None
         await self._stack.aclose()
 
 
 class Apogee:
     """Apogee for programs that wait for each answer; `close` it, or use it in a `with` block."""
 
-    def __init__(self, connection: Connection, *, threads: int = 1) -> None:
-        self._loop = _LoopThread()
-        self._client = AsyncApogee(connection, threads=threads)
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        threads: int = 1,
+        account: bytes | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """As `AsyncApogee`."""
+        self._loop = LoopThread()
+        self._client = AsyncApogee(connection, threads=threads, account=account, folder=folder)
         try:
             self._loop.run(self._client.__aenter__())
         except BaseException:
             self._loop.close()
             raise
         self.da = Da(self._client.da, self._loop)
+        self.storage = Storage(self._client.storage, self._loop)
 
     @classmethod
-    def at_home(cls, home: Path | str = ".apogee") -> Self:
+    def at_home(cls, home: Path | str = ".apogee", *, account: bytes | None = None) -> Self:
         """The Apogee that `apogee up` runs in this home. Raises: ConnectionMissing."""
-        return cls(Connection.at_home(home))
+        return cls(Connection.at_home(home), account=account, folder=Path(home).expanduser())
 
     def close(self) -> None:
         """End the connections; closing again does nothing."""
@@ -131,7 +166,7 @@ class Apogee:
 class Da:
     """The data availability layer; each method as in `AsyncDa`."""
 
-    def __init__(self, da: AsyncDa, loop: "_LoopThread") -> None:
+    def __init__(self, da: AsyncDa, loop: LoopThread) -> None:
         self._da = da
         self._loop = loop
 
@@ -167,33 +202,6 @@ class Da:
     def sample(self, reference: AnyReference, confidence: float = 0.999999) -> Sampling:
         """How sure random rows make its availability."""
         return self._loop.run(self._da.sample(reference, confidence))
-
-
-class _LoopThread:
-    """An event loop on a thread of its own."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="apogee-sdk", daemon=True
-        )
-        self._thread.start()
-        self.is_open = True
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for `work`; an interrupted wait cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        self.is_open = False
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 @cache

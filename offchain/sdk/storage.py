@@ -1,7 +1,8 @@
 """Storage for programs: put bytes, files and folders; get, read parts, renew and release them."""
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -96,8 +97,11 @@ class StorageParts:
 class AsyncStorage:
     """Storage, for asynchronous programs."""
 
-    def __init__(self, parts: StorageParts) -> None:
-        self._parts = parts
+    def __init__(self, opening: Callable[[], Awaitable[StorageParts]]) -> None:
+        """`opening` is called once, when storage is first used."""
+        self._opening = opening
+        self._opened: StorageParts | None = None
+        self._turn = asyncio.Lock()
 
     async def put(
         self,
@@ -114,17 +118,17 @@ class AsyncStorage:
         Raises: NoAccount, SourceUnusable, SourceInvalid, PriceAboveLimit, SourceChanged,
         FileNotStored, NoGroup.
         """
-        self._require_account()
+        parts = await self._able()
         wish = wish or StoreWish()
         options = PutOptions(
             profile=profile_named(wish.profile),
-            term_epochs=self._epochs(wish.days),
+            term_epochs=_epochs(parts, wish.days),
             max_price_wei=wish.max_price_wei,
             is_public=wish.is_public,
             recipients=tuple(parse_recipient(one) for one in wish.readers),
             nonce=None if key is None else _nonce_of(key),
         )
-        files = self._parts.files
+        files = parts.files
         if isinstance(source, str | os.PathLike):
             stored = await files.put_path(Path(source), options, on_progress)
             return _shown(stored.view)
@@ -145,7 +149,7 @@ class AsyncStorage:
 
         Raises: FileUnknown, FileNotStored, InsufficientShards, Bottom, KeyMissing, FrameTampered.
         """
-        getter = self._parts.files.get
+        getter = (await self._parts()).files.get
         content = await getter.content(_id_of(reference))
         return b"".join([piece async for piece in getter.plain(content)])
 
@@ -165,31 +169,31 @@ class AsyncStorage:
         def arrive(file_id: bytes, length: int) -> Arrival:
             return Arrival(target, file_id, length=length, is_raw=False)
 
-        got = await self._parts.files.get.land(_id_of(reference), arrive, label=label)
+        got = await (await self._parts()).files.get.land(_id_of(reference), arrive, label=label)
         lies = tuple(sorted({one.seat for one in got.blame if one.is_lie}))
         return Fetched(target, got.kind, got.length, got.resumed, got.label.value, lies)
 
     async def read(self, reference: StoredReference, start: int, stop: int) -> bytes:
         """Plain bytes start .. stop-1 for the price of what they touch. Raises: RangeInvalid."""
-        getter = self._parts.files.get
+        getter = (await self._parts()).files.get
         return await getter.part(await getter.content(_id_of(reference)), start, stop)
 
     async def stat(self, reference: StoredReference) -> StoredFile:
         """Where a file stands. Raises: FileUnknown."""
-        return _shown(await self._parts.files.state(_id_of(reference)))
+        return _shown(await (await self._parts()).files.state(_id_of(reference)))
 
     async def files(self) -> list[StoredFile]:
         """Every file of this account, oldest first. Raises: NoAccount."""
-        self._require_account()
-        return [await self.stat(one.file_id) for one in await self._parts.files.files()]
+        parts = await self._able()
+        return [await self.stat(one.file_id) for one in await parts.files.files()]
 
     async def quote(
         self, length: int, *, profile: str = DEFAULT_PROFILE, days: int = DEFAULT_DAYS
     ) -> Price:
         """What so many bytes cost, sealed. Raises: NoGroup, NoAccount."""
-        self._require_account()
-        options = PutOptions(profile_named(profile), self._epochs(days))
-        found = await self._parts.files.price(length, options)
+        parts = await self._able()
+        options = PutOptions(profile_named(profile), _epochs(parts, days))
+        found = await parts.files.price(length, options)
         return Price(found.cost_wei, found.deposit_wei)
 
     async def renew(
@@ -200,24 +204,34 @@ class AsyncStorage:
         max_price_wei: int | None = None,
     ) -> StoredFile:
         """Buy more time. Raises: NoAccount, PriceAboveLimit, Conflict."""
-        self._require_account()
+        parts = await self._able()
         file_id = (await self.stat(reference)).id
-        await self._parts.files.renew(file_id, self._epochs(days), limit_wei=max_price_wei)
+        await parts.files.renew(file_id, _epochs(parts, days), limit_wei=max_price_wei)
         return await self.stat(file_id)
 
     async def release(self, reference: StoredReference) -> StoredFile:
         """End a file's term; what is left of its deposit comes back. Raises: NoAccount."""
-        self._require_account()
+        parts = await self._able()
         file_id = (await self.stat(reference)).id
-        await self._parts.files.release(file_id)
+        await parts.files.release(file_id)
         return await self.stat(file_id)
 
-    def _epochs(self, days: int) -> int:
-        return -(-days * DAY // self._parts.epoch_seconds)
+    async def _parts(self) -> StorageParts:
+        async with self._turn:
+            if self._opened is None:
+                self._opened = await self._opening()
+            return self._opened
 
-    def _require_account(self) -> None:
-        if not self._parts.can_store:
+    async def _able(self) -> StorageParts:
+        """The parts of a client with an account. Raises: NoAccount."""
+        parts = await self._parts()
+        if not parts.can_store:
             raise NoAccount
+        return parts
+
+
+def _epochs(parts: StorageParts, days: int) -> int:
+    return -(-days * DAY // parts.epoch_seconds)
 
 
 def _id_of(reference: StoredReference) -> bytes:

@@ -176,7 +176,10 @@ def test_ask_seats__one_lost_its_shard_and_one_is_silent__both_are_named(
 
 
 def _sdk(site: StorageSite, *, can_store: bool = True) -> AsyncStorage:
-    return AsyncStorage(StorageParts(a_file_client(site), 86_400, can_store))
+    async def opening() -> StorageParts:
+        return StorageParts(a_file_client(site), 86_400, can_store)
+
+    return AsyncStorage(opening)
 
 
 def test_sdk__put_get_read_renew__with_one_key_paid_once(site: StorageSite, tmp_path: Path) -> None:
@@ -204,9 +207,14 @@ def test_sdk__without_an_account__reads_only(site: StorageSite, file: Path) -> N
     reader = _sdk(site, can_store=False)
 
     assert file.read_bytes() == asyncio.run(reader.get(stored))
-    for refused in (reader.put(b"x"), reader.files(), reader.renew(stored), reader.quote(1)):
+    for refuse in (
+        lambda: reader.put(b"x"),
+        reader.files,
+        lambda: reader.renew(stored),
+        lambda: reader.quote(1),
+    ):
         with pytest.raises(NoAccount):
-            asyncio.run(refused)
+            asyncio.run(refuse())
 
 
 @pytest.mark.parametrize("reference", ["", "xyz", "00", bytes(31), "0x" + "00" * 33])
