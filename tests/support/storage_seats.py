@@ -48,7 +48,7 @@ DRAWN, SERVING, SUSPECT, VACANT, LEAVING = 1, 2, 4, 8, 16
 
 @dataclass(frozen=True, slots=True)
 class SeatSite:
-    """Log, market, seats and draws wired; `proofs` is a contract's account in StorageProofs' place."""
+    """All wired; `proofs` is the account of a contract in the place of StorageProofs."""
 
     staking: StakingSite
     beacon: Any
@@ -272,3 +272,26 @@ def seats_by_operator(site: SeatSite, group: int) -> Mapping[int, list[int]]:
     for seat, operator in enumerate(site.seats.operators_of(group)):
         held.setdefault(operator, []).append(seat)
     return held
+
+
+def picture(site: SeatSite) -> tuple[Any, ...]:
+    """What a refused call must leave as it was."""
+    seats, draws = site.seats, site.draws
+    newest = seats.newest_group()
+    return (
+        newest,
+        tuple(seats.group(newest)),
+        seats.group_key(newest),
+        tuple(tuple(seats.seat(newest, seat)) for seat in range(seats.group(newest).drawn)),
+        tuple(seats.requested_count(number) for number in range(6)),
+        tuple(seats.open_count(number) for number in range(6)),
+        draws.operator_count(),
+        tuple(tuple(draws.load_of(one.operator_id)) for one in site.operators),
+        tuple(
+            tuple(draws.ask_at(one.operator_id, site.stake.current_epoch() + 2))
+            for one in site.operators
+        ),
+        tuple(draws.endpoint(one.operator_id) for one in site.operators),
+        tuple(site.market.group(newest)),
+        (seats.draws(), seats.market(), seats.proofs()),
+    )
