@@ -4,14 +4,14 @@
 @title Is it still there
 @license AGPL-3.0-only
 @author Apogee
-@notice The beacon value of an epoch decides which seats show which 256 bytes within the answer window; who does not pays a fine
-        that makes dropping any byte dearer than keeping it. Anyone may also demand one leaf against a bond. A file that
-        is proven to be no codeword is void: nobody owes it, nobody is punished for it.
+@notice The beacon value of an epoch decides which seats show which 256 bytes within the answer window; who does not
+        pays a fine that makes dropping any byte dearer than keeping it. Anyone may also demand one leaf against a
+        bond. A file that is proven to be no codeword is void: nobody owes it, nobody is punished for it.
         Invariant: balance = bonds of open demands + credits.
 @custom:kill No switch. A demand about a file that is void, over or too old for the court only gives the bond back.
-@custom:security A seat that never signed for a file is not fined for it: an uploader who withholds shards burns nobody. A bond
-                 goes to the operator in the first half of the window, whoever sends the answer, so copying it from the
-                 mempool earns nothing while the operator is in time.
+@custom:security A seat that never signed for a file is not fined for it: an uploader who withholds shards burns
+                 nobody. A bond goes to the operator in the first half of the window, whoever sends the answer, so
+                 copying it from the mempool earns nothing while the operator is in time.
 """
 from ..interfaces import IStakeView
 from ..interfaces import IStorageMarket
@@ -59,6 +59,7 @@ exports: (
     leaf_demands.credits.credit_of,
 )
 
+
 @deploy
 def __init__(
     market: address,
@@ -101,7 +102,8 @@ def prove(
     frame: Bytes[row_path.FRAME_BYTES],
 ):
     """
-    @notice Show the leaf that the beacon asks a seat for. The first right one settles the epoch; a suspect seat is restored.
+    @notice Show the leaf that the beacon asks a seat for. The first right one settles the epoch; a suspect seat is
+            restored.
     @param skipped For every earlier attempt the file it fell on, which nobody owed when the epoch began.
     @param id The file that the next attempt falls on.
     @param data_root Of the segment.
@@ -146,8 +148,9 @@ def default_(
     id: bytes32,
 ) -> uint256:
     """
-    @notice Punish a challenge that nobody answered in time, with the caller as reporter: the fine doubles with every miss in
-            a row, the seat is suspect, and lost after six. A seat that never signed for the file only becomes suspect.
+    @notice Punish a challenge that nobody answered in time, with the caller as reporter: the fine doubles with every
+            miss in a row, the seat is suspect, and lost after six. A seat that never signed for the file only
+            becomes suspect.
     @param skipped As in `prove`; only a suspect seat is drawn more than once.
     @param id The file that the challenge fell on.
     @return Misses in a row; 0 when it only became suspect.
@@ -187,7 +190,8 @@ def default_(
 @external
 def measure() -> uint256:
     """
-    @notice Set from what is kept now how many bytes go to one challenge, from the next epoch whose beacon value nobody knows.
+    @notice Set from what is kept now how many bytes go to one challenge, from the next epoch whose beacon value
+            nobody knows.
     @return Bytes.
     """
     epoch: uint256 = penalties._current() + 1
@@ -215,8 +219,8 @@ def prove_bad_row(
     @param shown The row's segment.
     @param data The row, 32 bytes a column.
     @param path Ten siblings, lowest first, b0, b1, b2.
-    @param opening C 48, the value of the committed polynomial at the row's point 32, proof 48; empty when an element of the
-           row is no field element.
+    @param opening C 48, the value of the committed polynomial at the row's point 32, proof 48; empty when an element
+           of the row is no field element.
     """
     duty: IStorageMarket.Duty = penalties._duty(id)
     self._check_segment(duty, shown)
@@ -302,8 +306,8 @@ def _find(
     is_lenient: bool,
 ) -> (uint256, IStorageMarket.Duty):
     """
-    @dev Offset in the file `id` that the first attempt falls on which is not skipped. A file may be skipped when nobody owed it,
-         and by a suspect seat also when the seat never signed for it.
+    @dev Offset in the file `id` that the first attempt falls on which is not skipped. A file may be skipped when
+         nobody owed it, and by a suspect seat also when the seat never signed for it.
     """
     assert len(skipped) < challenge_draw.MAX_ATTEMPTS, "storage_proofs: too many attempts"
     kept: uint256 = penalties._kept(group, epoch)
@@ -336,5 +340,3 @@ def _check_segment(duty: IStorageMarket.Duty, shown: IStorageProofs.Shown):
     segment_path._check(
         duty.root, duty.length, shown.segment, shown.data_root, shown.commitment_hash, shown.path
     )
-
-

@@ -4,8 +4,8 @@
 @license AGPL-3.0-only
 @author Apogee
 @notice Invariant: an answerer earns more than the answer's gas costs at the base fee of the block that demanded it.
-@dev Half as much again, and a minimum on top. Each further STEP_OPEN demands that wait for one operator double it: flooding costs
-     more and more, and an operator that demands of itself cannot keep others out.
+@dev Half as much again, and a minimum on top. Each further STEP_OPEN demands that wait for one operator double it:
+     flooding costs more and more, and an operator that demands of itself cannot keep others out.
 """
 
 STEP_OPEN: constant(uint256) = 16  # demands of one operator at the plain bond

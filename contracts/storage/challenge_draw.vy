@@ -3,10 +3,11 @@
 @title Which byte of a seat the beacon asks for
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: every byte that a group ever kept is as likely as any other, and the place a byte lies at is the one that
-        upload, repair and proof agree on.
-@dev A seat keeps the files of its group one after the other, of a file segment after segment, of a segment row after row.
-     chance = keccak256(R_e || u256 group || u256 seat), attempt a falls on keccak256(chance || u256 a) mod (bytes kept so far).
+@notice Invariant: every byte that a group ever kept is as likely as any other, and the place a byte lies at is the
+        one that upload, repair and proof agree on.
+@dev A seat keeps the files of its group one after the other, of a file segment after segment, of a segment row after
+     row. chance = keccak256(R_e || u256 group || u256 seat), attempt a falls on keccak256(chance || u256 a) mod
+     (bytes kept so far).
 """
 from ..shared import row_path
 from . import profiles

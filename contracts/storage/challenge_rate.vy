@@ -3,9 +3,10 @@
 @title How many bytes go to one challenge
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: what counts in an epoch was measured before anybody could know that epoch's beacon value, and never changes.
-@dev Twice as many bytes to a challenge make challenges half as likely and fines twice as high, so whoever moves the measure
-     changes nobody's expected loss. Zero, before the first measurement, challenges every seat.
+@notice Invariant: what counts in an epoch was measured before anybody could know that epoch's beacon value, and
+        never changes.
+@dev Twice as many bytes to a challenge make challenges half as likely and fines twice as high, so whoever moves the
+     measure changes nobody's expected loss. Zero, before the first measurement, challenges every seat.
 """
 from ..shared import checkpoints
 

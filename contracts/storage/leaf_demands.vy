@@ -5,8 +5,8 @@
 @license AGPL-3.0-only
 @author Apogee
 @notice Invariant: a demand ends once: answered, its bond is the answerer's; unanswered, it is the demander's again.
-@dev The remedy for a file that matters more than its share of bytes. The bond pays for the answer, so whoever demands of
-     honest seats pays them.
+@dev The remedy for a file that matters more than its share of bytes. The bond pays for the answer, so whoever
+     demands of honest seats pays them.
 """
 from ..interfaces import IStakeView
 from ..interfaces import IStorageMarket
@@ -52,8 +52,7 @@ def demand(wanted: IStorageProofs.Wanted) -> bytes32:
     first: uint256 = challenge_draw._first_row(duty.profile, wanted.seat)
     is_kept: bool = wanted.row >= first and wanted.row < first + profiles.ROWS[duty.profile]
     assert is_kept and wanted.leaf < columns // row_path.COLUMNS_PER_LEAF, "leaf_demands: no such leaf"
-    holder: IStorageSeats.Holder = penalties._holder(duty.group, wanted.seat, block.timestamp
-    )
+    holder: IStorageSeats.Holder = penalties._holder(duty.group, wanted.seat, block.timestamp)
     assert holder.operator_id != 0, "leaf_demands: nobody's seat"
     bond: uint256 = answer_bonds._bond(open_demands.waiting[holder.operator_id])
     assert msg.value >= bond, "leaf_demands: bond too low"
@@ -120,16 +119,16 @@ def answer(id: bytes32, seat: uint256, shown: IStorageProofs.Shown, frame: Bytes
 @external
 def close(wanted: IStorageProofs.Wanted) -> bool:
     """
-    @notice End a demand that nobody answered in time: the bond goes back, and the seat's operator is fined with the demander as
-            reporter, unless this seat was fined for the epoch before, the file is over or void, or the court is barred.
+    @notice End a demand that nobody answered in time: the bond goes back, and the seat's operator is fined with the
+            demander as reporter, unless this seat was fined for the epoch before, the file is over or void, or the
+            court is barred.
     @return Whether the operator was fined.
     """
     demand_id: bytes32 = open_demands._id(wanted)
     opened: IStorageProofs.Demand = open_demands._read_open(demand_id, penalties.WINDOW)
     assert block.timestamp > opened.deadline, "leaf_demands: answer may come"
     duty: IStorageMarket.Duty = penalties._duty(wanted.id)
-    holder: IStorageSeats.Holder = penalties._holder(duty.group, wanted.seat, opened.opened_at
-    )
+    holder: IStorageSeats.Holder = penalties._holder(duty.group, wanted.seat, opened.opened_at)
     is_barred: bool = block.timestamp > penalties._start(opened.epoch + 1) + penalties.EVIDENCE
     is_convicted: bool = duty.end > opened.deadline and holder.operator_id == opened.operator_id and not is_barred
     standing: IStorageProofs.Standing = seat_standing._read(duty.group, wanted.seat)

@@ -3,8 +3,8 @@
 @title Leaves that somebody demands
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: a demand is open at most once at a time, and the number that waits for an operator is exactly the number of open
-        ones that name it.
+@notice Invariant: a demand is open at most once at a time, and the number that waits for an operator is exactly the
+        number of open ones that name it.
 """
 from ..interfaces import IStorageProofs
 

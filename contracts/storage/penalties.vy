@@ -4,8 +4,8 @@
 @title What a miss costs, and whom
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: a seat's miss of an epoch is punished at most once, with who held the seat when the epoch began, and the n-th in a
-        row costs 2^(n-1) fines, in whatever order they are shown.
+@notice Invariant: a seat's miss of an epoch is punished at most once, with who held the seat when the epoch began,
+        and the n-th in a row costs 2^(n-1) fines, in whatever order they are shown.
 """
 from ..interfaces import IAdjudicator
 from ..interfaces import IRandomBeacon

@@ -3,8 +3,8 @@
 @title What the challenges of the last epochs showed of a seat
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: an epoch is proven or missed at most once each, for ever while it is remembered (64 epochs); a seat is suspect
-        from a miss until its next proof.
+@notice Invariant: an epoch is proven or missed at most once each, for ever while it is remembered (64 epochs); a
+        seat is suspect from a miss until its next proof.
 @dev One slot a seat, so that a proof changes one. Bit i of a bitmap stands for epoch last_seen - i.
 """
 from ..interfaces import IStorageProofs

@@ -4,9 +4,9 @@
 @license AGPL-3.0-only
 @author Apogee
 @notice Invariant: what is accepted as segment j of a file is the one segment there, whatever the prover sends.
-@dev leaf = keccak256(0x00 || u32 j || D_j || keccak256(C_j) || u32 m_j || u64 len_j), node = keccak256(0x01 || left || right),
-     an odd node is carried up as it is, root = keccak256(T_FILE || u32 segments || u64 length || tree root). How many
-     segments there are, and m_j and len_j, follow from the length, so nobody has to show them.
+@dev leaf = keccak256(0x00 || u32 j || D_j || keccak256(C_j) || u32 m_j || u64 len_j), node = keccak256(0x01 || left
+     || right), an odd node is carried up as it is, root = keccak256(T_FILE || u32 segments || u64 length || tree
+     root). How many segments there are, and m_j and len_j, follow from the length, so nobody has to show them.
 """
 from ..shared import constants as C
 from . import profiles

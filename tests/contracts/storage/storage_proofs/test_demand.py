@@ -211,6 +211,16 @@ def test_demand__flood__doubles_every_sixteen(
     assert site.proofs.credit_of(demander) == 0
 
 
+def test_demand__more_than_256_that_wait_for_one_operator__is_refused(
+    site: ProofsSite, wanted: Wanted, demander: str, unmoved: Unmoved
+) -> None:
+    for number in range(256):
+        demand(site, replace(wanted, row=64 * SEAT + number // 4, leaf=number % 4), demander)
+
+    with unmoved("open_demands: too many open"):
+        demand(site, replace(wanted, seat=SEAT + 3, row=64 * (SEAT + 3)), demander)
+
+
 def test_close__no_answer__bond_back_and_operator_fined_once(
     site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Unmoved
 ) -> None:
