@@ -73,13 +73,13 @@ def measure(megabytes: int, operators: int) -> Speeds:
     with tempfile.TemporaryDirectory(prefix="apogee-storage-") as name:
         folder = Path(name)
         source = folder / "source.bin"
-        _write_random(source, megabytes * 1_000_000)
+        write_random(source, megabytes * 1_000_000)
         ports = choose_ports([str(number) for number in range(operators + 1)])
         *seats, sink = ports.values()
         spec = {"profile": PROFILE, "ports": seats, "sink_port": sink}
         (folder / "spec.json").write_text(json.dumps(spec))
         (folder / "paid").mkdir()
-        with _seats(folder, [*seats, sink]):
+        with running_seats(folder, [*seats, sink]):
             return asyncio.run(_measure(folder, source, seats, sink))
 
 
@@ -170,7 +170,7 @@ def _small(folder: Path) -> Path:
     return path
 
 
-def _write_random(path: Path, size: int) -> None:
+def write_random(path: Path, size: int) -> None:
     seeded = random.Random(1)
     with path.open("wb") as file:
         for start in range(0, size, PIECE):
@@ -178,7 +178,7 @@ def _write_random(path: Path, size: int) -> None:
 
 
 @contextmanager
-def _seats(folder: Path, ports: list[int]) -> Iterator[None]:
+def running_seats(folder: Path, ports: list[int]) -> Iterator[None]:
     """The seats' process, up and answering."""
     command = [sys.executable, "-m", "benchmarks.storage_seats", str(folder)]
     root = Path(__file__).resolve().parents[1]
