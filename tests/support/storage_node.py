@@ -11,6 +11,7 @@ import uvicorn
 from offchain.apps.home import choose_ports
 from offchain.core.bls import SecretKey
 from offchain.core.erasure import ErasureEngine
+from offchain.core.erasure.choose import choose_engine
 from offchain.core.matrix.encode import EncodedBlob, encode
 from offchain.node.body import Body
 from offchain.node.disk import Disk
@@ -170,6 +171,17 @@ def placed(
     market.head()
     market.place(file_id)
     return StoredFileCase(market, group, encoded, segments, file_id)
+
+
+def agreed_files(port: int, files: int) -> tuple[MemoryMarket, list[StoredFileCase]]:
+    """The chain that a test and its child processes agree on: one operator with every seat."""
+    engine = choose_engine()
+    group = a_group("solo", 1, endpoint=lambda _: f"http://127.0.0.1:{port}")
+    market = MemoryMarket([group], owner=OWNER)
+    return market, [
+        a_placed_file(market, group, engine, b"file %d" % number, nonce=number)
+        for number in range(files)
+    ]
 
 
 async def send(node: StorageNode, place: Place, raw: bytes, *, declared: int | None = None) -> bool:
