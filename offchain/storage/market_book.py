@@ -207,9 +207,10 @@ class MarketBook:
         flow = self.groups[file.group]
         if file.end + epochs * self.clock.epoch > now + flow.longest_seconds:
             raise TermInvalid(epochs=epochs)
-        flow.catch_up(now)
+        flow.check_steps(now)
+        cost = flow.cost + flow.rate * (now - flow.moved)
         ahead = flow.max_rate * (file.leaves + epochs * self.clock.epoch - now)
-        needed = _in_wei(file.kept * (flow.cost - file.cost_before + ahead))
+        needed = _in_wei(file.kept * (cost - file.cost_before + ahead))
         return max(needed - file.deposit, 0)
 
     def renew(self, file_id: bytes, epochs: int, *, value: int, now: int) -> int:
@@ -219,6 +220,7 @@ class MarketBook:
             raise PaymentTooLow(value=value, needed=paid)
         file = self.files[file_id]
         more = epochs * self.clock.epoch
+        self.groups[file.group].catch_up(now)
         self._move(file, file.leaves + more)
         self.groups[file.group].escrow += paid
         self.deposited += paid
@@ -324,7 +326,7 @@ class MarketBook:
         return self.groups[group]
 
     def _relist(self, group: int) -> None:
-        """In the contract's order: a new one comes last, the last one takes the place of one gone."""
+        """In the contract's order: a new one is last, the last one takes the place of one gone."""
         flow = self.groups[group]
         groups = self.listed[flow.profile.number]
         if flow.is_listed and group not in groups:

@@ -6,6 +6,7 @@ from typing import Any
 
 import boa
 import pytest
+from eth.exceptions import Revert
 
 from tests.support.staking import EPOCH, a_wallet
 from tests.support.storage import (
@@ -199,9 +200,11 @@ def test_end_order__file_is_over__funds_are_its_owners(
     assert orders.credit_of(owner) == FUNDS
 
 
-def test_money__from_a_stranger__refused(orders: Any, relayer: str, refused: Refused) -> None:
-    with refused("standing_orders: not the market"):
+def test_money__from_a_stranger__refused(orders: Any, relayer: str) -> None:
+    with pytest.raises(Revert, match="standing_orders: not the market"):
         boa.env.raw_call(orders.address, value=1, sender=relayer)
+
+    assert boa.env.get_balance(orders.address) == 0
 
 
 def test_deploy__no_market_or_epoch__refused(site: MarketSite) -> None:

@@ -57,8 +57,9 @@ def confirm_gas(site: SeatSite, file_id: bytes, *absent: int) -> int:
     )
     calldata = site.market.confirm.prepare_calldata(*arguments)
     site.market.confirm(*arguments, sender=a_wallet("relayer"))
+    gas = whole_transaction_gas(site.market, calldata)
     assert FileState.STORED is FileState(site.market.file(file_id).state)
-    return whole_transaction_gas(site.market, calldata)
+    return gas
 
 
 def test_confirm__thirty_two_real_seats__within_the_bar(durable: tuple[SeatSite, int]) -> None:
