@@ -9,7 +9,7 @@ import boa
 from offchain.core.bls import Signature, aggregate_signatures
 from offchain.core.hashing import keccak
 from offchain.staking.tree import Leaf, StakeTree
-from offchain.storage.model import Profile, profile_named
+from offchain.storage.model import Profile, profile_named, submission_id
 from offchain.storage.seat_draw import (
     Ask,
     Candidate,
@@ -23,6 +23,7 @@ from offchain.storage.seat_draw import (
     draw_seat,
 )
 from tests.support.da import raw
+from tests.support.native_evm import record_block_hash
 from tests.support.staking import (
     COIN,
     DAY,
@@ -36,7 +37,12 @@ from tests.support.staking import (
     key_bytes,
     staking_deployer,
 )
-from tests.support.storage_log import MARKET_WINDOWS, storage_deployer
+from tests.support.storage_log import (
+    MARKET_WINDOWS,
+    a_submission,
+    storage_deployer,
+    submission_tuple,
+)
 
 PRICE = 4 * 10**8  # about a coin for a TB-month
 CAPACITY = 2**42  # 64 seats
@@ -295,3 +301,31 @@ def picture(site: SeatSite) -> tuple[Any, ...]:
         tuple(site.market.group(newest)),
         (seats.draws(), seats.market(), seats.proofs()),
     )
+
+
+def place_file(site: SeatSite, **changes: Any) -> bytes:
+    """Submit a file to the log and place it; its id."""
+    owner = a_wallet("owner")
+    submission = a_submission(owner, **changes)
+    site.log.submit(submission_tuple(submission), b"", value=submission.max_cost, sender=owner)
+    file_id = submission_id(
+        chain_id=site.id.chain_id,
+        log=raw(site.log.address),
+        owner=submission.owner,
+        root=submission.root,
+        nonce=submission.nonce,
+    )
+    after = site.log.submitted(file_id)[1] + 1
+    boa.env.evm.patch.block_number = after + 300
+    record_block_hash(after, keccak(b"block", after.to_bytes(8, "big")))
+    site.market.place(file_id, sender=a_wallet("relayer"))
+    return file_id
+
+
+def confirm(site: SeatSite, file_id: bytes, *, absent: Sequence[int] = ()) -> None:
+    """Show the receipts of all seats but the absent."""
+    group = site.market.file(file_id).group
+    bitmap, signature, keys = signed(
+        site, group, bytes(site.market.held_digest(file_id)), absent=absent
+    )
+    site.market.confirm(file_id, bitmap, signature, keys, sender=a_wallet("relayer"))

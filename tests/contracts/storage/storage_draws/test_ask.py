@@ -90,3 +90,8 @@ def test_profile__unknown__reverts(site: SeatSite) -> None:
     assert tuple(site.draws.profile(3)) == (32, 16, 28, 64, 4)
     with boa.reverts("profiles: no such profile"):
         site.draws.profile(6)
+
+
+def test_set_ask__an_id_that_no_seat_can_name__reverts(site: SeatSite, refused: Refused) -> None:
+    with refused("asks: id too large"):
+        site.draws.eval("asks._set(268435456, 1, 256, 0, 1)")

@@ -12,9 +12,12 @@ from tests.support.storage_seats import (
     DRAINED,
     FULL,
     SeatSite,
+    confirm,
     draw_successor,
     open_group,
+    place_file,
     request,
+    took,
 )
 
 
@@ -136,3 +139,37 @@ def test_group__requested__has_no_seats_yet(site: SeatSite) -> None:
 
     assert (seat.operator_id, int(seat.state)) == (0, 0)
     assert site.seats.holder_at(group, 0, boa.env.timestamp).operator_id == 0
+
+
+def test_drain_group__a_file_lives_in_it__reverts_until_it_is_over(
+    site: SeatSite, group: int, refused: Refused
+) -> None:
+    file_id = place_file(site, term_epochs=60)
+    confirm(site, file_id, absent=(1, 17))
+    assert site.market.file(file_id).absent == (1 << 1 | 1 << 17)
+    boa.env.time_travel(seconds=7 * DAY)
+    open_group(site)
+    site.seats.close_group(group)
+    boa.env.time_travel(seconds=MARKET_WINDOWS[0] + 1)
+
+    with refused("group_life: keeps files"):
+        site.seats.drain_group(group)
+
+    boa.env.time_travel(seconds=70 * EPOCH)
+    site.market.close(file_id)
+    site.seats.drain_group(group)
+    assert site.seats.group(group).state == DRAINED
+
+
+def test_take_over__segments_that_the_market_counted__are_what_is_signed(
+    site: SeatSite, group: int, refused: Refused
+) -> None:
+    confirm(site, place_file(site, term_epochs=60))
+    site.seats.vacate(group, 5, sender=site.proofs)
+    draw_successor(site, group, 5)
+
+    with refused("storage_seats: other segments"):
+        site.seats.take_over(group, 5, 2, took(site, group, 5, 2))
+    site.seats.take_over(group, 5, 1, took(site, group, 5, 1))
+
+    assert site.seats.seat(group, 5).generation == 1
