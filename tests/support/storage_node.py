@@ -247,8 +247,8 @@ async def seat_network(
         servers[operator] = (server, asyncio.create_task(server.serve()))
     async with HttpSeatClient() as client:
         network = SeatNetwork(market, group, client, nodes, servers)
-        for server, _ in servers.values():
-            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event for it
+        for server, serving in servers.values():
+            while not server.started and not serving.done():  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.01)
         try:
             yield network
