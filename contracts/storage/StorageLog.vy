@@ -40,6 +40,7 @@ ACCESS: constant(uint256) = 3
 MAX_STREAMS: constant(uint256) = 64
 MAX_INLINE: constant(uint256) = 4_096  # bytes; more goes through data availability
 MAX_CHANGE: constant(uint256) = 512
+FILE_DATA: constant(uint256) = 320  # bytes of a Submission
 MAX_DATA: constant(uint256) = 6_400  # a whole Batch
 
 STAKE: public(immutable(address))
@@ -89,11 +90,16 @@ def submit(
         return next - 1
     submission_rules._check(submission)
     submission_rules._check_owner(submission, msg.sender, signature, self)
-    assert self.market != empty(address), "storage_log: not wired"
+    market: address = self.market
+    assert market != empty(address), "storage_log: not wired"
 
-    seq: uint256 = self._append(id, FILE, submission.owner, abi_encode(submission))
+    data: Bytes[FILE_DATA] = abi_encode(submission)
+    seq: uint256 = self._append(id, FILE, submission.owner, keccak256(data))
     submissions._enter(id, seq)
-    extcall IStorageMarket(self.market).open(id, submission, msg.sender, value=msg.value)
+    log IStorageLog.Appended(
+        seq=seq, id=id, author=submission.owner, kind=FILE, time=block.timestamp, data=data
+    )
+    extcall IStorageMarket(market).open(id, submission, msg.sender, value=msg.value)
     return seq
 
 
@@ -108,7 +114,7 @@ def append_batch(streams: DynArray[bytes32, MAX_STREAMS], blob_id: bytes32) -> u
     assert staticcall IDAEntrance(ENTRANCE).is_available(blob_id), "storage_log: not available"
 
     batch: IStorageLog.Batch = IStorageLog.Batch(streams=streams, blob_id=blob_id, operations=b"")
-    return self._append(blob_id, KV_BATCH, msg.sender, abi_encode(batch))
+    return self._append_batch(blob_id, abi_encode(batch))
 
 
 @external
@@ -123,7 +129,7 @@ def append_inline(streams: DynArray[bytes32, MAX_STREAMS], operations: Bytes[MAX
     batch: IStorageLog.Batch = IStorageLog.Batch(
         streams=streams, blob_id=empty(bytes32), operations=operations
     )
-    return self._append(keccak256(operations), KV_BATCH, msg.sender, abi_encode(batch))
+    return self._append_batch(keccak256(operations), abi_encode(batch))
 
 
 # --- ROLE-GATED
@@ -137,7 +143,11 @@ def append_access(stream: bytes32, author: address, change: Bytes[MAX_CHANGE]) -
     """
     assert msg.sender == self.streams, "storage_log: not the streams"
 
-    return self._append(stream, ACCESS, author, change)
+    seq: uint256 = self._append(stream, ACCESS, author, keccak256(change))
+    log IStorageLog.Appended(
+        seq=seq, id=stream, author=author, kind=ACCESS, time=block.timestamp, data=change
+    )
+    return seq
 
 
 # --- GOVERNANCE
@@ -266,7 +276,7 @@ def entry_hash(time: uint256, author: address, data: Bytes[MAX_DATA]) -> bytes32
     """
     @notice What a leaf says of an entry besides place, id and kind.
     """
-    return self._entry_hash(time, author, data)
+    return self._entry_hash(time, author, keccak256(data))
 
 
 @external
@@ -285,8 +295,8 @@ def verify_entry(
 
 @internal
 @pure
-def _entry_hash(time: uint256, author: address, data: Bytes[MAX_DATA]) -> bytes32:
-    return keccak256(abi_encode(time, author, keccak256(data)))
+def _entry_hash(time: uint256, author: address, data_hash: bytes32) -> bytes32:
+    return keccak256(abi_encode(time, author, data_hash))
 
 
 @internal
@@ -296,9 +306,20 @@ def _epoch() -> uint256:
 
 
 @internal
-def _append(id: bytes32, kind: uint256, author: address, data: Bytes[MAX_DATA]) -> uint256:
-    seq: uint256 = log_peaks._append(self._epoch(), id, kind, self._entry_hash(block.timestamp, author, data))
-    log IStorageLog.Appended(seq=seq, id=id, author=author, kind=kind, time=block.timestamp, data=data)
+def _append(id: bytes32, kind: uint256, author: address, data_hash: bytes32) -> uint256:
+    """
+    @dev The caller logs the data itself: a file's would else pay for the memory of the longest batch.
+    """
+    entry_hash: bytes32 = self._entry_hash(block.timestamp, author, data_hash)
+    return log_peaks._append(self._epoch(), id, kind, entry_hash)
+
+
+@internal
+def _append_batch(id: bytes32, data: Bytes[MAX_DATA]) -> uint256:
+    seq: uint256 = self._append(id, KV_BATCH, msg.sender, keccak256(data))
+    log IStorageLog.Appended(
+        seq=seq, id=id, author=msg.sender, kind=KV_BATCH, time=block.timestamp, data=data
+    )
     return seq
 
 
