@@ -319,53 +319,5 @@ def to_epoch(site: ProofsSite, epoch: int, *, offset: int = 0) -> None:
     boa.env.time_travel(seconds=target - boa.env.timestamp)
 
 
-def crafted_file(
-    length: int, at: Place, *, first_byte: int = 0, profile: Profile = DURABLE
-) -> tuple[tuple[Segment, ...], KeptFile, bytes]:
-    """A file whose matrices nobody ever encoded, but for one leaf and the hashes above it.
-
-    The segments, what the market says of it, and the leaf frame at `at`: enough for a proof of a
-    file too large to encode in a test.
-    """
-    shape = FileShape.of(length)
-    segments = [
-        Segment(
-            index,
-            keccak(b"root", index.to_bytes(4, "big")),
-            keccak(b"commitment", index.to_bytes(4, "big")),
-            columns_of(shape, index),
-            shape.length_of(index),
-        )
-        for index in range(shape.segments)
-    ]
-    data_root, frame = crafted_leaf(at.row, at.leaf, segments[at.segment].columns)
-    segments[at.segment] = replace(segments[at.segment], data_root=data_root)
-    kept = KeptFile(keccak(b"crafted"), first_byte, kept_bytes(profile, length), length, FOREVER)
-    return tuple(segments), kept, frame
-
-
 def columns_of(shape: FileShape, index: int) -> int:
     return -(-shape.length_of(index) // 253_952) * 8
-
-
-def crafted_leaf(row: int, leaf: int, columns: int) -> tuple[bytes, bytes]:
-    """A data root and the frame of one leaf under it; all siblings are arbitrary."""
-    data = b"".join(keccak(b"data", bytes([part])) for part in range(8))
-    node = keccak(data)
-    siblings = []
-    depth = (columns // 8 - 1).bit_length()
-    for step, position in enumerate([leaf >> level for level in range(depth)]):
-        node = climb(node, position, step, siblings)
-    for step, position in enumerate([row % 1_024 >> level for level in range(10)]):
-        node = climb(node, position, 64 + step, siblings)
-    cosets = [keccak(b"coset", bytes([number])) for number in range(3)]
-    cosets[row // 1_024] = node
-    root = keccak(keccak(cosets[0], cosets[1]), cosets[2])
-    head = row.to_bytes(4, "big") + leaf.to_bytes(4, "big")
-    return root, head + data + b"".join([*siblings, *cosets])
-
-
-def climb(node: bytes, position: int, step: int, siblings: list[bytes]) -> bytes:
-    sibling = keccak(b"sibling", bytes([step]))
-    siblings.append(sibling)
-    return keccak(sibling, node) if position & 1 else keccak(node, sibling)
