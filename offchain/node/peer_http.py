@@ -115,12 +115,12 @@ class PeerHttp:
             reason = type(error).__name__
             raise self._errors.unreachable(endpoint=endpoint, reason=reason) from error
         if not is_good:
-            raise self._refusal(endpoint, answer.status_code, raw)
+            raise self.refusal(endpoint, answer.status_code, raw)
         if not is_all:
             raise self._errors.invalid(endpoint=endpoint, reason="oversize", maximum=most)
         return raw
 
-    def _refusal(self, endpoint: str, status: int, raw: bytes) -> ApogeeError:
+    def refusal(self, endpoint: str, status: int, raw: bytes) -> ApogeeError:
         """The refusal with the node's own code, when it named one."""
         code = json_object(raw).get("code")
         named = code[:80] if isinstance(code, str) else ""

@@ -4,14 +4,24 @@ Every answer is parsed here, so that only values of the right shape leave; wheth
 the root that was asked for, the caller judges.
 """
 
+import asyncio
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Final
 
 from offchain.core.bls import SIGNATURE_BYTES
 from offchain.core.errors import InvalidInput
 from offchain.core.wire import HEADER_BYTES, Header, Row, leaf_frame_bytes, parse_rows
 from offchain.node.body import Body
-from offchain.node.peer_http import HttpLimits, PeerCall, PeerErrors, PeerHttp
+from offchain.node.direct_http import DirectFault, DirectHttp, DirectRequest
+from offchain.node.peer_http import (
+    MAX_PROBLEM_BYTES,
+    HttpLimits,
+    PeerCall,
+    PeerErrors,
+    PeerHttp,
+    origin_in,
+)
 from offchain.storage.errors import SeatAnswerInvalid, SeatRefused, SeatSlow, SeatUnreachable
 from offchain.storage.frames import (
     HAVE_BYTES,
@@ -34,6 +44,39 @@ class HttpSeatClient(PeerHttp):
 
     def __init__(self, limits: HttpLimits = LIMITS) -> None:
         super().__init__(ERRORS, limits)
+        self._direct = DirectHttp(
+            connect_seconds=limits.connect_seconds, connections=limits.connections
+        )
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._direct.close()
+        await super().__aexit__(kind, error, trace)
+
+    async def call(self, endpoint: str, call: PeerCall) -> bytes:
+        """Plain HTTP goes without a library between: shards are large."""
+        origin = origin_in(endpoint)
+        if origin is None or not origin.startswith("http://"):
+            return await super().call(endpoint, call)
+        request = DirectRequest(origin, call.method, call.path, call.query, call.headers, call.body)
+        try:
+            async with asyncio.timeout(call.seconds):
+                answer = await self._direct.ask(
+                    request, most=call.max_bytes, most_refusal=MAX_PROBLEM_BYTES
+                )
+        except TimeoutError as error:
+            raise SeatSlow(endpoint=endpoint, seconds=call.seconds) from error
+        except DirectFault as error:
+            raise SeatUnreachable(endpoint=endpoint, reason=str(error)) from error
+        if not 200 <= answer.status < 300:
+            raise self.refusal(endpoint, answer.status, answer.raw)
+        if not answer.is_all:
+            raise SeatAnswerInvalid(endpoint=endpoint, reason="oversize", maximum=call.max_bytes)
+        return answer.raw
 
     async def put_shard(self, endpoint: str, place: Place, body: Body) -> None:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(body.size)}
