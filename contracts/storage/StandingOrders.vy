@@ -4,8 +4,8 @@
 @title Orders to renew a file again and again
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: what came in = funds of orders + credits + spent on renewals + withdrawn, to the wei. An order pays for
-        nothing but its file's renewal and the tip for it; what is left is the file's owner's.
+@notice Invariant: what came in = funds of orders + credits + spent on renewals + withdrawn, to the wei. An order pays
+        for nothing but its file's renewal and the tip for it; what is left is the file's owner's.
 @dev StorageMarket.renew takes money from anybody; this contract is one such payer. One word an order: funds 88 | limit 88
      | tip 64 | epochs 16.
 @custom:kill Nothing to stop: an order ends when its owner says so, or with its file.
@@ -62,7 +62,7 @@ def __default__():
 @payable
 def set_order(id: bytes32, epochs: uint256, limit: uint256, tip: uint256):
     """
-    @notice Order that a stored file be renewed by whoever comes; what is sent is added to the funds. 0 epochs end the order.
+    @notice Order that a stored file be renewed by whoever comes; what is sent is added to the funds. 0 epochs end it.
     @param epochs To add at a time.
     @param limit Most wei that an epoch may cost at the prices of the day.
     @param tip Wei for whoever renews.

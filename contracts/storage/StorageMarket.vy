@@ -4,9 +4,9 @@
 @title Who keeps a file, until when, and for how much
 @license AGPL-3.0-only
 @author Apogee
-@notice A file is paid by its submission, placed in a group that nobody chose, stored once enough seats of the group have
-        signed for it, and costs from then on exactly what the seats that are paid earn by it, until it leaves the group.
-@custom:kill There is nothing to stop: money comes in with submissions only, and whatever is held finds its owner by functions
+@notice A file is paid by its submission, placed in a group that nobody chose, stored once enough seats of the group
+        have signed for it, and costs from then on exactly what the seats that are paid earn by it, until it leaves.
+@custom:kill There is nothing to stop: money comes in with submissions only, and what is held finds its owner by functions
              that anybody may call.
 @custom:security Seats tell their prices and StorageProofs voids files; both are wired once. A deposit covers the highest
                  price that the group may ever have, so no change of seats makes a file cost more than was held for it.
@@ -252,7 +252,6 @@ def confirm(id: bytes32, absent: uint256, signature: Bytes[256], absent_keys: By
     present: uint256 = staticcall IStorageSeats(self.seats).check_quorum(
         entry.group, absent, digest, signature, profiles.RECEIPTS[shape.profile], absent_keys
     )
-    assert present >= profiles.RECEIPTS[shape.profile], "storage_market: too few receipts"
 
     flow: integrals.Flow = integrals._catch_up(entry.group)
     entry.state = IStorageMarket.FileState.STORED

@@ -127,11 +127,10 @@ def _unlist(group: uint256, profile: uint256):
 @internal
 def _move(group: uint256, more: uint256, less: uint256) -> Terms:
     """
-    @dev Money into and out of the escrow.
+    @dev Money into and out of the escrow; all that there is fits into 104 bits.
     """
     terms: Terms = self._terms(group)
     terms.escrow = terms.escrow + more - less
-    assert terms.escrow <= MASK_104, "group_terms: too much"
     self._store(group, terms)
     return terms
 
