@@ -15,6 +15,7 @@ from eth_account import Account
 from benchmarks.da_gas import CertificateStage, fields_of
 from benchmarks.rows import Row, at_most
 from benchmarks.storage_proof_gas import proof_rows
+from benchmarks.storage_seats_gas import seat_rows
 from offchain.core.hashing import keccak
 from offchain.core.units import WEI_PER_COIN
 
@@ -113,7 +114,7 @@ def log_rows() -> list[Row]:
     ]
 
 
-PARTS: tuple[Callable[[], list[Row]], ...] = (log_rows, proof_rows)
+PARTS: tuple[Callable[[], list[Row]], ...] = (log_rows, seat_rows, proof_rows)
 
 
 def run() -> list[Row]:
