@@ -170,7 +170,8 @@ class Batcher:
         logged: list[bytes] = []
         done: list[bytes] = []
         back: list[Promised] = []
-        for digest, (op, _) in self._promised.items():
+        # Copied at once: a thread that promises may add to it meanwhile.
+        for digest, (op, _) in tuple(self._promised.items()):
             result = parts.result_of(digest)
             if result is None:
                 if self._sent.get(digest, applied) < applied:
@@ -202,7 +203,7 @@ class Batcher:
         for digest in (*logged, *done):
             self._queue.pop(digest, None)
         if logged or back:
-            self._parts.hot.forget(logged, self._parts.now())
+            self._parts.hot.forget(logged, self._parts.now(), is_logged=not back)
         if back:
             self._parts.hot.admit(back, self._parts.now())
             for one in back:
@@ -217,7 +218,7 @@ class Batcher:
         self._full.clear()
 
     def _queued_bytes(self) -> int:
-        return sum(len(op.raw) for op in self._queue.values())
+        return sum(len(op.raw) for op in tuple(self._queue.values()))
 
     def _cut(self) -> list[bytes]:
         """The next batch: in the order of promises, few streams, not too long, no group torn."""

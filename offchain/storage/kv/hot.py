@@ -39,6 +39,7 @@ class HotState:
         self._replica = replica
         self._waiting: dict[bytes, Promised] = {}
         self._cells: dict[bytes, dict[tuple[int, bytes], Cell | None]] = {}
+        self._gone = 0
 
     @property
     def waiting(self) -> Sequence[Promised]:
@@ -64,10 +65,17 @@ class HotState:
         self._waiting |= {one.digest: one for one in good}
         return [outcomes.get(one.digest, Outcome.APPLIED) for one in ops]
 
-    def forget(self, digests: Iterable[bytes], now: int) -> None:
-        """The log has these, or they have no place any more; play the rest anew."""
+    def forget(self, digests: Iterable[bytes], now: int, *, is_logged: bool = False) -> None:
+        """These are in the log, or have no place any more; play the rest anew.
+
+        What was logged left the values that are shown already: the rest is played again only when
+        as much has gone as is left, so that each operation is played a few times at most.
+        """
         for digest in digests:
-            self._waiting.pop(digest, None)
+            self._gone += self._waiting.pop(digest, None) is not None
+        if is_logged and self._gone < len(self._waiting):
+            return
+        self._gone = 0
         # Signatures were checked when they were let in.
         _, written = self._play(list(self._waiting.values()), now, claimed_subject, {})
         self._cells = {stream: dict(cells) for stream, cells in written.items()}
