@@ -380,3 +380,26 @@ def test_batcher_that_censors__is_bypassed_by_an_inline_entry() -> None:
 
     assert _value(world, b"k") == b"v"
     assert created().subject == writer.key.subject != account("batcher").subject
+
+
+def test_submit__while_the_log_moves__every_promise_is_kept() -> None:
+    async def story() -> None:
+        world = _world()
+        await world.service.open()
+        world.source.final = 1 << 30
+        running = asyncio.create_task(world.service.run())
+        writer = Writer()
+        for number in range(60):
+            ops = [writer.op(Mode.APPEND, b"l", b"%d" % number) for _ in range(20)]
+            answers = await world.batcher.submit(_raw(*ops))
+            assert all(isinstance(answer, SoftAck) for answer in answers)
+        async with asyncio.timeout(60):
+            while world.batcher.waiting:
+                assert not running.done(), running.exception()
+                await asyncio.sleep(0.005)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+        assert _value(world, b"l") == (1_200).to_bytes(8, "big")
+
+    asyncio.run(story())
