@@ -130,9 +130,7 @@ class Seal:
         """Frame `index` of the sealed stream."""
         return AESGCM(self.key).encrypt(self._nonce(index), plain, self._bound(index))
 
-    def seal_into(
-        self, index: int, plain: Plain, room: memoryview
-    ) -> None:
+    def seal_into(self, index: int, plain: Plain, room: memoryview) -> None:
         """Write frame `index` into room of exactly its size."""
         AESGCM(self.key).encrypt_into(self._nonce(index), plain, self._bound(index), room)
 
