@@ -6,7 +6,7 @@
 @notice Invariant: a path that folds to a frozen root proves a weight and its interval on the line [0, total).
 @dev leaf = keccak256(0x00 || operator id 4 || weight 16 || key hash 32)
      node = keccak256(0x01 || left 32 || right 32 || left sum 16 || right sum 16)
-     An empty subtree of any size is 32 zero bytes with sum 0. No state: Staking and every service that proves a draw import it.
+     An empty subtree of any size is 32 zero bytes with sum 0. No state: whoever proves a draw imports it.
 """
 from . import constants as C
 

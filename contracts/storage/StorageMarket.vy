@@ -249,7 +249,7 @@ def confirm(id: bytes32, absent: uint256, signature: Bytes[256], absent_keys: By
     assert absent < 2**48, "storage_market: no such seat"
     shape: file_records.Shape = file_records._shape(id)
     digest: bytes32 = self._held_digest(id, entry)
-    present: uint256 = staticcall IStorageSeats(self.seats).check_quorum(
+    signed: uint256 = staticcall IStorageSeats(self.seats).check_quorum(
         entry.group, absent, digest, signature, profiles.RECEIPTS[shape.profile], absent_keys
     )
 
@@ -273,6 +273,7 @@ def confirm(id: bytes32, absent: uint256, signature: Bytes[256], absent_keys: By
         first_byte=entry.first_byte,
         end=term_clock._start_of(entry.end_epoch),
         leaves=term_clock._start_of(entry.leave_epoch),
+        signed=signed,
     )
 
 

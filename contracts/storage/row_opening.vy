@@ -13,9 +13,7 @@ OPENING_BYTES: constant(uint256) = 128  # C 48, y 32, proof 48
 
 @internal
 @view
-def _check_other(
-    commitment_hash: bytes32, row: uint256, combination: uint256, opening: Bytes[OPENING_BYTES]
-):
+def _check_other(commitment_hash: bytes32, row: uint256, combination: uint256, opening: Bytes[OPENING_BYTES]):
     """
     @dev Reverts unless the commitment opens to something else than the row's combination.
     """
@@ -23,8 +21,6 @@ def _check_other(
     commitment: Bytes[48] = slice(opening, 0, 48)
     assert keccak256(commitment) == commitment_hash, "row_opening: other commitment"
     opened: uint256 = convert(slice(opening, 48, 32), uint256)
-    is_open: bool = point_evaluation._opens(
-        commitment, row_code._point(row), opened, slice(opening, 80, 48)
-    )
+    is_open: bool = point_evaluation._opens(commitment, row_code._point(row), opened, slice(opening, 80, 48))
     assert is_open, "row_opening: wrong opening"
     assert opened != combination, "row_opening: row is sound"

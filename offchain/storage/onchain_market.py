@@ -120,6 +120,7 @@ class FileStored:
     first_byte: int
     end: int
     leaves: int
+    signed: int
 
 
 @dataclass(frozen=True, slots=True)
