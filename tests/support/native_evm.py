@@ -14,6 +14,7 @@ from eth.vm.forks.prague.constants import (
 
 from offchain.chain.devnet.precompiles import install_native_precompiles
 
+MOMENTS: dict[str, tuple[int, int]] = {}
 HISTORY_CONTRACT = "0x" + HISTORY_STORAGE_ADDRESS.hex()
 
 
@@ -30,3 +31,13 @@ def record_block_hash(block_number: int, block_hash: bytes) -> None:
     """
     slot = block_number % HISTORY_SERVE_WINDOW
     boa.env.set_storage(HISTORY_CONTRACT, slot, int.from_bytes(block_hash, "big"))
+
+
+def keep_moment(site: str) -> None:
+    """Remember the clock of a site that many tests share, once it is built."""
+    MOMENTS[site] = boa.env.timestamp, boa.env.evm.patch.block_number
+
+
+def return_to(site: str) -> None:
+    """Set the clock to when a shared site was built, whatever others were built since."""
+    boa.env.timestamp, boa.env.evm.patch.block_number = MOMENTS[site]

@@ -8,6 +8,7 @@ import boa
 import pytest
 
 from tests.support.da import DaSite, deploy_da, draw, to_first_epoch
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import a_wallet
 
 Refused = Callable[[str], AbstractContextManager[None]]
@@ -21,7 +22,14 @@ def undrawn_site(native_evm: None) -> Iterator[DaSite]:
         with boa.env.prank(boa.env.generate_address("deployer")):
             site = deploy_da(own=[400, 100, 100, 100, 100])
         to_first_epoch()
+        keep_moment("data availability")
         yield site
+
+
+@pytest.fixture(autouse=True)
+def at_its_moment(fresh_state: None, undrawn_site: DaSite) -> None:
+    """Each test finds the clock as it was when the site was built."""
+    return_to("data availability")
 
 
 @pytest.fixture

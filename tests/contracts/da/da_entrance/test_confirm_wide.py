@@ -21,6 +21,7 @@ from tests.support.da import (
     to_first_epoch,
     whole_transaction_gas,
 )
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import a_wallet
 
 LARGE, SMALL = 4, 172
@@ -33,7 +34,13 @@ def crowd_site(native_evm: None) -> DaSite:
     site = deploy_da(own=[15_000] * LARGE + [100] * SMALL)
     to_first_epoch()
     draw(site)
+    keep_moment("a crowd")
     return site
+
+
+@pytest.fixture(autouse=True)
+def among_the_crowd(at_its_moment: None, crowd_site: DaSite) -> None:
+    return_to("a crowd")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from offchain.da.quorums import (
 )
 from tests.contracts.da.conftest import Refused
 from tests.support.da import DaSite, deploy_da, draw, endpoint_of, raw, table_of, to_first_epoch
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import (
     COIN,
     DA,
@@ -253,11 +254,18 @@ def test_views__nothing_there__are_refused(site: DaSite) -> None:
 
 
 @pytest.fixture(scope="module")
-def wide_site() -> DaSite:
+def wide_deployed() -> DaSite:
     """Stakes from the least to thousands of it, a newcomer without a slot among them."""
     site = deploy_da(own=[100, 100, 350_000, 1_000, 7_777, 123_456, 100])
     to_first_epoch()
+    keep_moment("stakes far apart")
     return site
+
+
+@pytest.fixture
+def wide_site(at_its_moment: None, wide_deployed: DaSite) -> DaSite:
+    return_to("stakes far apart")
+    return wide_deployed
 
 
 def test_inv_da_10__stakes_far_apart__slots_follow_stake_to_within_one(wide_site: DaSite) -> None:

@@ -8,6 +8,7 @@ import boa
 import pytest
 
 from offchain.storage.stream_book import StreamBook
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import a_wallet
 from tests.support.storage_log import LogSite, deploy_log
 
@@ -22,7 +23,14 @@ def unused_streams(native_evm: None) -> Iterator[LogSite]:
     with boa.env.anchor():
         with boa.env.prank(boa.env.generate_address("deployer")):
             site = deploy_log()
+        keep_moment("streams")
         yield site
+
+
+@pytest.fixture(autouse=True)
+def at_its_moment(fresh_state: None, unused_streams: LogSite) -> None:
+    """Each test finds the clock as it was when the site was built."""
+    return_to("streams")
 
 
 @pytest.fixture

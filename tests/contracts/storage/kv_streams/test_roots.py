@@ -14,6 +14,7 @@ from offchain.storage.stream_book import StreamBook, root_digest, streams_domain
 from tests.contracts.storage.kv_streams.conftest import SALT
 from tests.support.da import raw
 from tests.support.kv_streams import leaf_tuple, root_tuple
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import EPOCH, a_wallet
 from tests.support.storage_log import LogSite, deploy_log
 from tests.support.storage_seats import SeatSite, deploy_seats, open_group, signed
@@ -84,11 +85,13 @@ def posted_nothing(native_evm: None) -> Iterator[Rooted]:
         replicas, others = open_group(seats, "replica"), open_group(seats, "local")
         owner = a_wallet("owner")
         stream = bytes(site.kv.create(SALT, sender=owner))
+        keep_moment("roots")
         yield Rooted(site, seats, replicas, others, stream, owner)
 
 
 @pytest.fixture
-def rooted(posted_nothing: Rooted) -> Rooted:
+def rooted(at_its_moment: None, posted_nothing: Rooted) -> Rooted:
+    return_to("roots")
     return posted_nothing
 
 

@@ -8,6 +8,7 @@ import boa
 import pytest
 from eth.exceptions import Revert
 
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import EPOCH, a_wallet
 from tests.support.storage import (
     PRICE,
@@ -33,7 +34,14 @@ def empty_market(native_evm: None) -> Iterator[MarketSite]:
     with boa.env.anchor():
         with boa.env.prank(boa.env.generate_address("deployer")):
             site = deploy_market()
+        keep_moment("standing orders")
         yield site
+
+
+@pytest.fixture(autouse=True)
+def at_its_moment(fresh_state: None, empty_market: MarketSite) -> None:
+    """Each test finds the clock as it was when the site was built."""
+    return_to("standing orders")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import boa
 import pytest
 
 from tests.support.da import draw, to_first_epoch
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import a_wallet
 from tests.support.storage_log import KeyHolder, LogSite, a_key_holder, deploy_log
 
@@ -23,7 +24,14 @@ def unused_site(native_evm: None) -> Iterator[LogSite]:
             site = deploy_log()
         to_first_epoch()
         draw(site.da)
+        keep_moment("the log")
         yield site
+
+
+@pytest.fixture(autouse=True)
+def at_its_moment(fresh_state: None, unused_site: LogSite) -> None:
+    """Each test finds the clock as it was when the site was built."""
+    return_to("the log")
 
 
 @pytest.fixture

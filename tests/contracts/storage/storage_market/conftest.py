@@ -7,6 +7,7 @@ from typing import Any
 import boa
 import pytest
 
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import a_wallet
 from tests.support.storage import MarketSite, deploy_market, open_group
 
@@ -21,7 +22,14 @@ def empty_market(native_evm: None) -> Iterator[MarketSite]:
     with boa.env.anchor():
         with boa.env.prank(boa.env.generate_address("deployer")):
             site = deploy_market()
+        keep_moment("the market")
         yield site
+
+
+@pytest.fixture(autouse=True)
+def at_its_moment(fresh_state: None, empty_market: MarketSite) -> None:
+    """Each test finds the clock as it was when the site was built."""
+    return_to("the market")
 
 
 @pytest.fixture

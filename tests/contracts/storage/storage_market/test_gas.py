@@ -8,7 +8,7 @@ import pytest
 from offchain.storage.log_entries import Submission
 from offchain.storage.model import FileState, submission_id
 from tests.support.da import raw, whole_transaction_gas
-from tests.support.native_evm import record_block_hash
+from tests.support.native_evm import keep_moment, record_block_hash, return_to
 from tests.support.staking import EPOCH, a_wallet
 from tests.support.storage import DURABLE, entropy_of
 from tests.support.storage_log import a_submission, submission_tuple
@@ -26,7 +26,14 @@ def durable(native_evm: None) -> Iterator[tuple[SeatSite, int]]:
     with boa.env.anchor():
         with boa.env.prank(boa.env.generate_address("deployer")):
             site = deploy_seats()
-        yield site, open_group(site)
+        group = open_group(site)
+        keep_moment("receipts")
+        yield site, group
+
+
+@pytest.fixture(autouse=True)
+def at_the_receipts(at_its_moment: None, durable: tuple[SeatSite, int]) -> None:
+    return_to("receipts")
 
 
 def placed(site: SeatSite, submission: Submission) -> bytes:

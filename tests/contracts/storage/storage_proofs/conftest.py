@@ -7,6 +7,7 @@ from typing import Any
 import boa
 import pytest
 
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import CUTOFF, EPOCH, STORAGE, a_wallet
 from tests.support.storage_proofs import (
     DURABLE,
@@ -35,7 +36,14 @@ def seated(native_evm: None) -> Iterator[ProofsSite]:
             operator = site.operators[seat % 3]
             site.files.set_seat(GROUP, seat, operator.operator_id, PRICE)
         to_epoch(site, 10)
+        keep_moment("proofs")
         yield site
+
+
+@pytest.fixture(autouse=True)
+def at_its_moment(fresh_state: None, seated: ProofsSite) -> None:
+    """Each test finds the clock as it was when the site was built."""
+    return_to("proofs")
 
 
 @pytest.fixture

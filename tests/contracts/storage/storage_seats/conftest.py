@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 import boa
 import pytest
 
+from tests.support.native_evm import keep_moment, return_to
 from tests.support.staking import EPOCH, a_wallet
 from tests.support.storage_seats import SeatSite, deploy_seats, open_group, picture
 
@@ -19,7 +20,14 @@ def site(native_evm: None) -> Iterator[SeatSite]:
         with boa.env.prank(boa.env.generate_address("deployer")):
             deployed = deploy_seats()
         boa.env.time_travel(seconds=EPOCH)
+        keep_moment("seats")
         yield deployed
+
+
+@pytest.fixture(autouse=True)
+def at_its_moment(fresh_state: None, site: SeatSite) -> None:
+    """Each test finds the clock as it was when the site was built."""
+    return_to("seats")
 
 
 @pytest.fixture

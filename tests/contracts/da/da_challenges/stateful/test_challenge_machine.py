@@ -17,6 +17,7 @@ from offchain.da.reverts import CHALLENGES
 from tests.support.da import EVIDENCE_SECONDS, MIN_BOND, WINDOWS, DaSite, draw, raw
 from tests.support.da_challenges import PaidBlob, confirmed, wire_court
 from tests.support.da_encoding import frame_of, honest
+from tests.support.native_evm import return_to
 from tests.support.staking import DA, AnOperator, a_wallet
 
 LENGTH = 600_000  # three leaves a row
@@ -32,6 +33,7 @@ STORED: list[tuple[DaSite, list[PaidBlob]]] = []
 def deployed(undrawn_site: DaSite) -> Iterator[None]:
     """Two confirmed blobs for all runs, made before any; each run undoes what it did."""
     with boa.env.anchor():
+        return_to("data availability")
         site = undrawn_site
         draw(site)
         wire_court(site)

@@ -15,6 +15,7 @@ from offchain.storage.onchain_proofs import Wanted
 from offchain.storage.proof_book import HISTORY, Holder, ProofBook, Verdict, declared_wei
 from offchain.storage.reverts_proofs import PROOFS
 from tests.support.da import raw
+from tests.support.native_evm import return_to
 from tests.support.staking import EPOCH, a_wallet
 from tests.support.storage_proofs import (
     ANSWER,
@@ -45,6 +46,7 @@ STORED: list[tuple[ProofsSite, list[AFile]]] = []
 def deployed(seated: ProofsSite) -> Iterator[None]:
     """Three files since epoch 10 for all runs; each run undoes what it did."""
     with boa.env.anchor():
+        return_to("proofs")
         files = files_in_a_row(3)
         store(seated, files)
         STORED.append((seated, files))
