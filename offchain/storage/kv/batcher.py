@@ -194,6 +194,9 @@ class Batcher:
     def _settle(
         self, logged: Sequence[bytes], done: Sequence[bytes], back: Sequence[Promised]
     ) -> None:
+        # whoever looked at the same time may have settled some of them already
+        done = [digest for digest in done if digest in self._promised]
+        back = [one for one in back if one.digest in self._sent]
         if done:
             self._parts.journal.done(done)
         for digest in done:
