@@ -130,7 +130,7 @@ def test_jobs__disperser_and_worker_die_after_payment__blob_is_confirmed_once(
     home: Home, tmp_path: Path
 ) -> None:
     network, nodes = network_of(home), [identity(home, f"da-node-{index}") for index in (0, 1)]
-    for node in nodes:  # nobody signs for now, so the disperser is caught between its steps
+    for node in nodes:  # nobody signs, so the disperser is caught between its steps
         os.kill(node.pid, signal.SIGSTOP)
     path = tmp_path / "in"
     path.write_bytes(os.urandom(1_000))
