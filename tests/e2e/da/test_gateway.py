@@ -194,7 +194,7 @@ def test_gateway__killed_after_its_answer__the_blob_is_confirmed_and_paid_once(
     home: Home, network: Network
 ) -> None:
     nodes = [identity(home, f"da-node-{index}") for index in range(NODES)]
-    for node in nodes:  # nobody signs for now, so the gateway is caught between its steps
+    for node in nodes:  # nobody signs, so the gateway is caught between its steps
         os.kill(node.pid, signal.SIGSTOP)
     payload = os.urandom(50_000)
     try:
