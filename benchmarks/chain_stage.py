@@ -68,6 +68,13 @@ class ChainStage:
             arguments = tuple(resolve(argument, addresses) for argument in call.arguments)
             self.send(call.name, call.function, *arguments)
 
+    def bring(self, name: str, bytecode: str, functions: dict[str, dict[str, Any]]) -> bytes:
+        """Create a contract that is no part of a plan; its address."""
+        code = bytes.fromhex(bytecode.removeprefix("0x"))
+        address: bytes = self._transact(None, code).receipt.contract_address
+        self.contracts[name] = Deployed(address, functions)
+        return address
+
     def send(
         self, contract: str, function: str, *arguments: object, sender: int = 0, value: int = 0
     ) -> int:

@@ -1,5 +1,9 @@
 """One measured figure: what `apogee bench --json` prints and docs/performance.md quotes."""
 
+import argparse
+import json
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -25,6 +29,24 @@ class Row:
         return asdict(self)
 
 
+def flags_of(docstring: str | None) -> argparse.ArgumentParser:
+    """The flags of every measurement; its own are added."""
+    parser = argparse.ArgumentParser(description=(docstring or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="a list, as performance_page.py reads")
+    return parser
+
+
+def show(rows: Sequence[Row], *, as_json: bool) -> int:
+    """Print rows; 0 where every bar is met."""
+    if as_json:
+        sys.stdout.write(json.dumps([row.as_json() for row in rows], indent=2) + "\n")
+    else:
+        for row in rows:
+            value = f"{row.value:,.0f}" if row.value >= 1_000 else f"{row.value:.3f}"
+            sys.stdout.write(f"{row.name:36} {value:>12} {row.unit:14} {row.bar or ''}\n")
+    return 0 if all(row.ok is not False for row in rows) else 1
+
+
 def at_least(
     name: str,
     value: float,
@@ -36,7 +58,8 @@ def at_least(
 ) -> Row:
     """A figure that should reach `bar`; None states it without a bar."""
     ok = None if bar is None else value >= bar
-    return _row(name, value, unit, f">= {bar:g}" if bar else None, ok, baseline, command)
+    shown = None if bar is None else f">= {bar:g}"
+    return _row(name, value, unit, shown, ok, baseline, command)
 
 
 def at_most(
@@ -50,7 +73,8 @@ def at_most(
 ) -> Row:
     """A figure that should stay within `bar`; None states it without a bar."""
     ok = None if bar is None else value <= bar
-    return _row(name, value, unit, f"<= {bar:g}" if bar else None, ok, baseline, command)
+    shown = None if bar is None else f"<= {bar:g}"
+    return _row(name, value, unit, shown, ok, baseline, command)
 
 
 def _row(  # noqa: PLR0913, PLR0917  # one parameter a column

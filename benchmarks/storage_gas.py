@@ -1,8 +1,11 @@
 """Gas of storage transactions: a submission, a batch of key-value operations, what comes with them.
 
-Figures are whole transactions on the devnet chain. A submission is owed its worst case among those
-that find the log as it usually is: the first of an epoch writes down the root of the one before,
-and one that fills the log up to a power of two takes a new slot; both are stated beside it.
+Figures are whole transactions on the devnet chain, mined by py-evm: intrinsic cost, calldata, cold
+storage, refunds and the floor of EIP-7623 are in them. A submission is held to its worst case among
+those that find the log as it usually is and send exactly what they may cost. Beside it, without a
+bar, stand those that cost more: one that gets change back pays for one more transfer, the first of
+an epoch writes down the root of the one before (two slots), and one that fills the log up to a
+power of two takes a new slot.
 """
 
 import sys

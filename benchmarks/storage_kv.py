@@ -6,7 +6,7 @@ adapter, so blocks and data availability are not in the figures. Redis is asked 
 one request after the other, each timed. Writes are batches of 100 signed operations; an operation
 counts when its promise was synced and the replica has replayed it into the store. The million-key
 stream is opened by a fresh process: hashed, compared with its root, stored in SQLite, one key read
-with proof.
+with proof; its memory is what the process grows by at its peak, the mapped file included.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rows import Row, at_least, at_most
+from benchmarks.storage_transfer import cpu_seconds
 
 COMMAND = "apogee bench storage --json"
 KEYS = 100_000
@@ -45,11 +46,14 @@ def run() -> list[Row]:
     """Measure once; about a minute and a half."""
     with tempfile.TemporaryDirectory(prefix="apogee-bench-") as folder:
         path = Path(folder)
-        with _child("serve", path, KEYS) as port, _redis(path) as redis_port:
+        with _child("serve", path, KEYS) as (port, process), _redis(path) as redis_port:
             reads = asyncio.run(_measure_reads(port, redis_port))
+            own, other = time.process_time(), cpu_seconds(process)
             writes = asyncio.run(_measure_writes(port))
-        seconds, megabytes = _measure_open(path)
-    return [*_read_rows(reads), *_write_rows(writes), *_open_rows(seconds, megabytes)]
+            sender, replica = time.process_time() - own, cpu_seconds(process) - other
+        opened = _measure_open(path)
+    busy = {"sender": sender, "replica": replica}
+    return [*_read_rows(reads), *_write_rows(writes, busy), *_open_rows(opened)]
 
 
 def _read_rows(reads: dict[str, list[float]]) -> list[Row]:
@@ -70,18 +74,25 @@ def _read_rows(reads: dict[str, list[float]]) -> list[Row]:
     return rows
 
 
-def _write_rows(writes: tuple[float, float]) -> list[Row]:
+def _write_rows(writes: tuple[float, float], busy: Mapping[str, float]) -> list[Row]:
     rate, soft = writes
     return [
+        *(
+            at_most(
+                f"kv.write.{side}.cpu_ms_op", 1e3 * seconds / WRITES, "ms", None, command=COMMAND
+            )
+            for side, seconds in busy.items()
+        ),
         at_least("kv.write.op_s", rate, "op/s", 2_000, command=COMMAND),
         at_most("kv.promise.ms.p50", soft, "ms", None, command=COMMAND),
     ]
 
 
-def _open_rows(seconds: float, megabytes: float) -> list[Row]:
+def _open_rows(opened: Mapping[str, float]) -> list[Row]:
     return [
-        at_most("kv.open_million.s", seconds, "s", 5, command=COMMAND),
-        at_most("kv.open_million.mb", megabytes, "MB", 500, command=COMMAND),
+        at_most("kv.open_million.s", opened["seconds"], "s", 5, command=COMMAND),
+        at_most("kv.open_million.cpu_s", opened["cpu_seconds"], "s", None, command=COMMAND),
+        at_most("kv.open_million.mb", opened["megabytes"], "MB", 500, command=COMMAND),
     ]
 
 
@@ -179,14 +190,14 @@ def _signed_batches() -> list[list[list[bytes]]]:
     return lanes
 
 
-def _measure_open(folder: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of a process that opens a million keys."""
+def _measure_open(folder: Path) -> Mapping[str, float]:
+    """What a fresh process tells that opens a million keys: seconds, MB it grew by at its peak."""
     path = folder / "million.snapshot"
     subprocess.run([*_command("write"), str(path), str(MILLION)], check=True, env=_environment())
     command = [*_command("open"), str(path), str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=_environment())
-    told = json.loads(done.stdout)
-    return told["seconds"], told["megabytes"]
+    told: dict[str, float] = json.loads(done.stdout)
+    return told
 
 
 def _write_snapshot(path: Path, count: int) -> None:
@@ -233,7 +244,8 @@ def _open_million(path: Path, folder: Path) -> None:
 
     # Kernels are compiled once a machine, not once a stream.
     _warm_kernels()
-    start = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start, busy = time.perf_counter(), time.process_time()
     with path.open("rb") as file:
         raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     log = Log()
@@ -246,9 +258,9 @@ def _open_million(path: Path, folder: Path) -> None:
     assert found.cell
     leaf = found.cell.leaf(0, _key(7))
     assert verify_presence(found.root.tree_root, leaf, found.proof.siblings)
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000
-    print(json.dumps({"seconds": seconds, "megabytes": peak}))
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1_000
+    print(json.dumps({"seconds": seconds, "cpu_seconds": busy, "megabytes": grown}))
 
 
 def _warm_kernels() -> None:
@@ -271,6 +283,7 @@ async def _serve(folder: Path, count: int) -> None:
     from offchain.chain.keys import LocalSigner
     from offchain.node.disk import LocalDisk
     from offchain.node.http_face import loopback_server
+    from offchain.node.memory import leave_what_stays
     from offchain.node.peer_limits import PeerLimits, PeerRate
     from offchain.storage.kv.adapters.disk_promises import DiskPromises
     from offchain.storage.kv.adapters.http_app import build_kv_app
@@ -314,19 +327,21 @@ async def _serve(folder: Path, count: int) -> None:
     while not server.started:  # noqa: ASYNC110  # it has no event for that
         await asyncio.sleep(0.01)
     print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+    leave_what_stays()
     running = asyncio.create_task(service.run())
     await asyncio.wait({serving, running}, return_when=asyncio.FIRST_COMPLETED)
 
 
 @contextmanager
-def _child(name: str, folder: Path, count: int) -> Iterator[int]:
+def _child(name: str, folder: Path, count: int) -> Iterator[tuple[int, int]]:
+    """Port and id of the process."""
     command = [*_command(name), str(folder), str(count)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=_environment()
     ) as process:
         try:
             assert process.stdout
-            yield int(process.stdout.readline())
+            yield int(process.stdout.readline()), process.pid
         finally:
             process.kill()
 

@@ -124,7 +124,7 @@ async def _serve(serve: ServeShards, segments: list[Segment]) -> Row:
     started, size = time.perf_counter(), 0
     for segment in segments:
         for seat in range(PROFILE.seats):
-            size += len(await serve.run(segment.data_root, seat * 64, 64))
+            size += (await serve.run(segment.data_root, seat * 64, 64)).size
     seconds = time.perf_counter() - started
     name = "storage.node.serve.mb_s"
     return at_least(name, size / seconds / MEGABYTE, "MB/s", None, command=COMMAND)
@@ -179,7 +179,7 @@ def _node(
     )
     seats = tuple(SeatView(s, 1, SeatState.SERVING, "") for s in range(PROFILE.seats))
     group = GroupView(1, PROFILE, GroupState.OPEN, seats)
-    store = Shards(FolderMedium(LocalDisk(), folder / "shards"), engine)
+    store = Shards(FolderMedium(LocalDisk(past_cache=True), folder / "shards"), engine)
     store.open()
     journal = FileJournal(LocalDisk(), folder / "book" / "segments.journal")
     journal.open()

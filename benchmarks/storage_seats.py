@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import uvicorn
@@ -26,6 +27,7 @@ from offchain.core.units import BlockNumber
 from offchain.node.disk import LocalDisk
 from offchain.node.http_face import loopback_server
 from offchain.node.journal import FileJournal
+from offchain.node.memory import keep_freed_memory, leave_what_stays
 from offchain.node.peer_limits import PeerLimits, PeerRate
 from offchain.storage.accept_shards import AcceptShards, SeatParts, UploadLimits
 from offchain.storage.adapters.bls_held_signer import BlsHeldSigner
@@ -51,6 +53,7 @@ from offchain.storage.shard_store import Shards
 GROUP = 65_537
 OWNER = b"\x0a" * 20
 RATE = PeerRate(1e6, 1_000_000)
+THREADS = 24
 
 
 def operator_secret(operator: int) -> SecretKey:
@@ -158,8 +161,11 @@ def sink(folder: Path) -> FastAPI:
 
 async def serve(folder: Path) -> None:
     """Serve until killed."""
+    keep_freed_memory()
+    # each operator would have a process, and its threads, of its own
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     spec = json.loads((folder / "spec.json").read_text())
-    engine, disk = choose_engine(), LocalDisk()
+    engine, disk = choose_engine(), LocalDisk(past_cache=True)
     ledger = PaidFolder(folder / "paid", group_of(spec["profile"], spec["ports"]))
     servers: list[uvicorn.Server] = []
     for operator, port in enumerate(spec["ports"], 1):
@@ -184,6 +190,7 @@ async def serve(folder: Path) -> None:
         servers.append(storage_server(build_storage_app(face), port))
     (folder / "sink").mkdir(exist_ok=True)
     servers.append(loopback_server(sink(folder / "sink"), spec["sink_port"], connections=16))
+    leave_what_stays()
     await asyncio.gather(*(server.serve() for server in servers))
 
 

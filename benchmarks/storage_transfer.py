@@ -10,24 +10,26 @@ come back through a plain GET, in the same run, between the same two processes.
 
 import asyncio
 import json
+import os
 import random
 import secrets
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from benchmarks.rows import Row, at_least
+from benchmarks.rows import Row, at_least, at_most
 from benchmarks.storage_seats import SharedMarket, group_of
 from offchain.apps.home import choose_ports
 from offchain.core.erasure.choose import choose_engine
 from offchain.node.disk import LocalDisk
+from offchain.node.memory import keep_freed_memory, leave_what_stays
 from offchain.storage.adapters.arrival import Arrival
 from offchain.storage.adapters.disk_puts import DiskPuts
 from offchain.storage.adapters.http_seats import HttpSeatClient
@@ -48,28 +50,32 @@ START_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Speeds:
-    """MB/s of payload, 1 MB = 10^6 bytes."""
+class Cost:
+    """Seconds of one step: on the clock, and of the processors by the client and by the seats."""
 
-    put: float
-    get_consistent: float
-    get_inclusion: float
-    copy_in: float
-    copy_out: float
+    wall: float
+    client: float
+    seats: float
+
+
+Costs = Mapping[str, Cost]
 
 
 def run(megabytes: int = MEGABYTES, operators: int = OPERATORS) -> Iterator[Row]:
     """The rows of the transfer, each beside the plain copy in its direction."""
-    found = measure(megabytes, operators)
+    found, size = measure(megabytes, operators), float(megabytes)
     for step, bar in BARS.items():
-        plain = found.copy_in if step == "put" else found.copy_out
-        value = getattr(found, step)
-        name = f"{NAME}.{step}"
-        yield at_least(name, value, "MB/s", bar, baseline=plain, command=COMMAND)
+        plain = size / found["copy_in" if step == "put" else "copy_out"].wall
+        speed = size / found[step].wall
+        yield at_least(f"{NAME}.{step}", speed, "MB/s", bar, baseline=plain, command=COMMAND)
+    for step, cost in found.items():
+        for side, seconds in (("client", cost.client), ("seats", cost.seats)):
+            name, each = f"storage.{step}.{side}.cpu_s_gb", seconds * 1e3 / size
+            yield at_most(name, each, "s/GB", None, command=COMMAND)
 
 
-def measure(megabytes: int, operators: int) -> Speeds:
-    """Put, get both ways, and copy plainly, once each."""
+def measure(megabytes: int, operators: int) -> Costs:
+    """Put, get both ways, and copy plainly, once each; 1 MB = 10^6 bytes of payload."""
     with tempfile.TemporaryDirectory(prefix="apogee-storage-") as name:
         folder = Path(name)
         source = folder / "source.bin"
@@ -79,14 +85,15 @@ def measure(megabytes: int, operators: int) -> Speeds:
         spec = {"profile": PROFILE, "ports": seats, "sink_port": sink}
         (folder / "spec.json").write_text(json.dumps(spec))
         (folder / "paid").mkdir()
-        with running_seats(folder, [*seats, sink]):
-            return asyncio.run(_measure(folder, source, seats, sink))
+        with running_seats(folder, [*seats, sink]) as process:
+            return asyncio.run(_measure(folder, source, [*seats, sink], process))
 
 
-async def _measure(folder: Path, source: Path, ports: list[int], sink: int) -> Speeds:
-    size = (await asyncio.to_thread(source.stat)).st_size
+async def _measure(folder: Path, source: Path, ports: list[int], process: int) -> Costs:
+    keep_freed_memory()
+    *seats, sink = ports
     engine = await asyncio.to_thread(choose_engine)
-    market = SharedMarket(folder / "paid", group_of(PROFILE, ports))
+    market = SharedMarket(folder / "paid", group_of(PROFILE, seats))
     journal = DiskPuts(LocalDisk(), folder / "puts")
     journal.open()
     async with HttpSeatClient() as client:
@@ -127,13 +134,15 @@ async def _measure(folder: Path, source: Path, ports: list[int], sink: int) -> S
             target.unlink()
 
         await files.put_path(_small(folder), options)  # opens connections, loads kernels
-        copy_in = await _seconds(lambda: _copy_in(source, sink))
-        copy_out = await _seconds(lambda: _copy_out(folder / "plain", sink))
-        put_seconds = await _seconds(store)
-        inclusion = await _seconds(lambda: fetch(Label.INCLUSION))
-        consistent = await _seconds(lambda: fetch(Label.CONSISTENT))
-    rate = [size / 1e6 / one for one in (put_seconds, consistent, inclusion, copy_in, copy_out)]
-    return Speeds(*rate)
+        leave_what_stays()
+        steps: dict[str, Callable[[], Awaitable[None]]] = {
+            "copy_in": lambda: _copy_in(source, sink),
+            "copy_out": lambda: _copy_out(folder / "plain", sink),
+            "put": store,
+            "get_inclusion": lambda: fetch(Label.INCLUSION),
+            "get_consistent": lambda: fetch(Label.CONSISTENT),
+        }
+        return {name: await cost_of(work(), process) for name, work in steps.items()}
 
 
 async def _copy_in(source: Path, port: int) -> None:
@@ -158,10 +167,18 @@ async def _copy_out(target: Path, port: int) -> None:
             await asyncio.to_thread(LocalDisk().sync, target)
 
 
-async def _seconds(work: Callable[[], Awaitable[None]]) -> float:
-    started = time.perf_counter()
-    await work()
-    return time.perf_counter() - started
+async def cost_of(work: Awaitable[None], process: int) -> Cost:
+    """What work takes that starts when it is awaited; `process` has the seats."""
+    started, own, other = time.perf_counter(), time.process_time(), cpu_seconds(process)
+    await work
+    wall, client = time.perf_counter() - started, time.process_time() - own
+    return Cost(wall, client, cpu_seconds(process) - other)
+
+
+def cpu_seconds(process: int) -> float:
+    """Processor time of another process so far, its own and the kernel's for it."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _small(folder: Path) -> Path:
@@ -178,8 +195,8 @@ def write_random(path: Path, size: int) -> None:
 
 
 @contextmanager
-def running_seats(folder: Path, ports: list[int]) -> Iterator[None]:
-    """The seats' process, up and answering."""
+def running_seats(folder: Path, ports: list[int]) -> Iterator[int]:
+    """The seats' process, up and answering; its id."""
     command = [sys.executable, "-m", "benchmarks.storage_seats", str(folder)]
     root = Path(__file__).resolve().parents[1]
     with (folder / "seats.log").open("wb") as log:
@@ -195,7 +212,7 @@ def running_seats(folder: Path, ports: list[int]) -> Iterator[None]:
                 waiting.pop(0)
             except httpx.TransportError:
                 time.sleep(0.05)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()

@@ -9,6 +9,7 @@ Exit: 0 fresh or written; 1 stale (with --check), too large for EIP-170, or not 
 import argparse
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ CONTRACTS = ROOT / "contracts"
 OUTPUT = ROOT / "offchain" / "chain" / "abi"
 CACHE = ROOT / ".build" / "abi"
 MAX_RUNTIME_BYTES = 24_576  # EIP-170
+CREATION = "creation_code"  # in the cache alone
 VYPER = Path(sys.executable).parent / "vyper"
 
 
@@ -43,12 +45,12 @@ def compile_contract(path: Path, sources: str) -> dict[str, Any]:
     cached = CACHE / f"{path.stem}-{sources[:32]}.json"
     if cached.exists():
         return json.loads(cached.read_text())
-    wanted = "abi,layout,integrity,bytecode_runtime"
+    wanted = "abi,layout,integrity,bytecode_runtime,bytecode"
     command = [str(VYPER), "-f", wanted, str(path.relative_to(ROOT))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{path.relative_to(ROOT)} does not compile\n{done.stderr.strip()}")
-    abi, layout, integrity, runtime = done.stdout.strip().splitlines()
+    abi, layout, integrity, runtime, creation = done.stdout.strip().splitlines()
     canonical = json.dumps(json.loads(layout), sort_keys=True, separators=(",", ":"))
     built = {
         "name": path.stem,
@@ -57,12 +59,22 @@ def compile_contract(path: Path, sources: str) -> dict[str, Any]:
         "layout_hash": "0x" + keccak_256(canonical.encode()).hexdigest(),
         "runtime_bytes": len(bytes.fromhex(runtime.removeprefix("0x")))
         + immutable_bytes(json.loads(layout).get("code_layout", {})),
+        CREATION: creation,
     }
     CACHE.mkdir(parents=True, exist_ok=True)
     for stale in CACHE.glob(f"{path.stem}-*.json"):
-        stale.unlink()
-    cached.write_text(json.dumps(built))
+        stale.unlink(missing_ok=True)
+    fresh = cached.with_suffix(f".{os.getpid()}.tmp")  # others may compile it at this moment
+    fresh.write_text(json.dumps(built))
+    fresh.rename(cached)
     return built
+
+
+def creation_code(name: str) -> bytes:
+    """What deploys a contract, without arguments; compiled unless the cache has these sources."""
+    [path] = [path for path in deployables() if path.stem == name]
+    code: str = compile_contract(path, source_digest())[CREATION]
+    return bytes.fromhex(code.removeprefix("0x"))
 
 
 def immutable_bytes(places: dict[str, Any]) -> int:
@@ -105,7 +117,8 @@ def main() -> int:
 def write_or_compare(built: dict[str, Any], *, check: bool) -> list[str]:
     """Write one ABI file, or report that the one in the tree differs."""
     file = OUTPUT / f"{built['name']}.json"
-    text = json.dumps(built, indent=1, sort_keys=True) + "\n"
+    told = {key: value for key, value in built.items() if key != CREATION}
+    text = json.dumps(told, indent=1, sort_keys=True) + "\n"
     if check:
         fresh = file.exists() and file.read_text() == text
         return [] if fresh else [f"{file.relative_to(ROOT)} is stale: run `make abi`"]

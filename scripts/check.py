@@ -39,7 +39,8 @@ class Gate:
     def state(self) -> str:
         """One digest over what the check looks at and how it is run."""
         digest = hashlib.sha256(Path(__file__).read_bytes())
-        digest.update((ROOT / "requirements.lock").read_bytes())
+        for lock in sorted(ROOT.glob("requirements*.lock")):
+            digest.update(lock.read_bytes())
         for path in sorted((ROOT / str(self.judges)).rglob("*.vy*")):
             digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
         return digest.hexdigest()
@@ -54,13 +55,13 @@ def gates() -> list[Gate]:
     unit_tests = (python, "-m", "pytest", "-p", "no:ape_test", "-q", "-x", "tests/unit", "-n", "2")
     return [
         Gate("unit-tests", unit_tests),
-        Gate("abi", (python, "scripts/build_abi.py", "--check"), (python, "scripts/build_abi.py")),
-        Gate("mypy", (tool("mypy"),)),
         Gate(
             "vyper-lint",
             (tool("natrix"), "lint", *deployables, "-d", *NATRIX_OFF),
             judges="contracts",
         ),
+        Gate("abi", (python, "scripts/build_abi.py", "--check"), (python, "scripts/build_abi.py")),
+        Gate("mypy", (tool("mypy"),)),
         Gate(
             "vyper-format",
             (python, "scripts/check_vyper_format.py"),

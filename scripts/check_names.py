@@ -6,6 +6,7 @@
   the number marks an invariant whose mechanism is not part of this version
 - every path that docs/architecture.md and README.md name exists
 - every revert reason of a contract stands in a test
+- every test that a protocol page names in backticks is defined
 """
 
 import re
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 INVARIANT = re.compile(r"\*\*INV-([A-Z]+)-(\d+)(?: \[next\])?\*\*")
 NEXT = re.compile(r"\*\*INV-([A-Z]+)-(\d+) \[next\]\*\*")
+NAMED_TEST = re.compile(r"`(test_[a-z0-9_]+__[a-z0-9_]+|Test[A-Z]\w+)`")
 REASON = re.compile(r'(?:assert [^\n]*?|raise )"([a-z0-9_]+: [^"]+)"')
 
 
@@ -95,9 +97,25 @@ def reason_faults(tests: str) -> Iterator[str]:
                 yield f"{path.relative_to(ROOT)}: no test asserts {reason!r}"
 
 
+def named_test_faults(tests: str) -> Iterator[str]:
+    """Tests that a page promises and nobody wrote."""
+    defined = set(re.findall(r"^(?:async )?def (test_\w+)\(", tests, re.MULTILINE))
+    defined |= set(re.findall(r"^(Test\w+) = ", tests, re.MULTILINE))
+    for page in sorted((ROOT / "docs" / "protocol").glob("*.md")):
+        for name in sorted(set(NAMED_TEST.findall(page.read_text()))):
+            if name not in defined:
+                yield f"{page.relative_to(ROOT)}: names {name}, which is no test"
+
+
 def main() -> int:
     tests = tests_text()
-    faults = [*contract_faults(), *invariant_faults(tests), *path_faults(), *reason_faults(tests)]
+    faults = [
+        *contract_faults(),
+        *invariant_faults(tests),
+        *path_faults(),
+        *reason_faults(tests),
+        *named_test_faults(tests),
+    ]
     unique = sorted(set(faults))
     sys.stdout.write("".join(fault + "\n" for fault in unique))
     return 1 if unique else 0

@@ -16,10 +16,11 @@ from ape import accounts, chain, networks, project
 from ape.cli import ConnectedProviderCommand, account_option
 
 from offchain.apps.genesis import DEVNET_DIVISOR, Genesis, resolve, scaled_genesis
+from offchain.chain import deterministic, token_accounts
 from offchain.chain.contract_abi import artifact
 from offchain.chain.deployments import Deployment, Deployments, save_deployments
 from offchain.chain.devnet.precompiles import install_native_precompiles
-from offchain.chain.model import TransactionHash, parse_address
+from offchain.chain.model import TransactionHash, parse_address, show_address
 from offchain.core.units import BlockNumber
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,6 +74,23 @@ def deploy_all(genesis: Genesis, deployer: Any) -> dict[str, Deployment]:
     return done
 
 
+def bring_token_accounts(deployer: Any) -> None:
+    """Have the public registry of token accounts on this chain, at its one address."""
+    provider = networks.provider
+    has_code = lambda address: bool(provider.get_code(show_address(address)))
+    if has_code(token_accounts.REGISTRY):
+        return
+    if not has_code(deterministic.DEPLOYER):
+        deployer.transfer(show_address(deterministic.CREATOR), deterministic.CREATION_WEI)
+        hashed = provider.web3.eth.send_raw_transaction(deterministic.CREATION)
+        provider.web3.eth.wait_for_transaction_receipt(hashed)
+    data = token_accounts.REGISTRY_SALT + token_accounts.REGISTRY_CODE
+    deployer.transfer(show_address(deterministic.DEPLOYER), 0, data=data)
+    if not has_code(token_accounts.REGISTRY):
+        raise click.ClickException("the registry of token accounts is not at its address")
+    say(f"  {'ERC6551Registry':18} {show_address(token_accounts.REGISTRY)}")
+
+
 @click.command(cls=ConnectedProviderCommand)
 @account_option(prompt=False)
 @click.option("--name", default="", help="name of the deployment file; default: the network's")
@@ -100,6 +118,7 @@ def cli(
         return
     say(f"deploying to chain {chain.chain_id} as {owner}, durations divided by {scale}")
     compile_fresh()
+    bring_token_accounts(deployer)
     contracts = deploy_all(genesis, deployer)
     network = name or networks.provider.network.name
     path = (Path(folder) if folder else ROOT / "deployments") / f"{network}.json"

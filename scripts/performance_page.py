@@ -1,8 +1,11 @@
 """Write docs/performance.md from measured rows: `./apogee bench all --json | performance_page.py`.
 
-Every figure on the page comes from one run of the benchmarks on one machine, named on the page.
+A row takes the place of the row of its name; the others stay as they were measured, so that figures
+that need a quiet machine and figures that do not may be taken apart. All of them come from machines
+of one kind, named on the page. `--drop NAME` forgets a row that is not measured any more.
 """
 
+import argparse
 import json
 import platform
 import sys
@@ -18,7 +21,17 @@ payload. `baseline` is another way of doing the same, timed in the same run; enc
 count the CPU time of one thread.
 
 """
-AREAS = {"da": "Data availability", "staking": "Staking", "chain": "Chain", "demo": "Demonstration"}
+TABLE_HEAD = ["| row | value | unit | bar | met | baseline | ratio | command |", "|" + "---|" * 8]
+AREAS = {  # title of a table: the first words of its rows' names
+    "Data availability": ("da",),
+    "Storage": ("storage", "kv"),
+    "Compute": ("compute", "gateway"),
+    "Attestation": ("attest",),
+    "Agents": ("agents",),
+    "Staking": ("staking",),
+    "Chain": ("chain",),
+    "Demonstration": ("demo",),
+}
 
 
 def machine() -> str:
@@ -42,9 +55,9 @@ def shown(value: object) -> str:
     return f"{round(float(str(value))):,}"
 
 
-def table(rows: list[dict[str, object]]) -> list[str]:
-    """One area's rows."""
-    lines = ["| row | value | unit | bar | met | baseline | ratio | command |", "|" + "---|" * 8]
+def table(rows: list[dict[str, object]]) -> dict[str, str]:
+    """One area's rows by their names."""
+    lines = {}
     for row in rows:
         met = {None: "-", True: "yes", False: "**no**"}[row["ok"]]  # type: ignore[index]
         cells = [
@@ -57,20 +70,38 @@ def table(rows: list[dict[str, object]]) -> list[str]:
             shown(row["ratio"]),
             f"`{row['command']}`",
         ]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines[str(row["name"])] = "| " + " | ".join(cells) + " |"
     return lines
 
 
+def standing(body: str) -> dict[str, str]:
+    """The rows of a table on the page by their names."""
+    return {line.split("`")[1]: line for line in body.splitlines() if line.startswith("| `")}
+
+
+def sections(page: str) -> dict[str, str]:
+    """What stands under each heading of a page."""
+    parts = page.split("\n## ")[1:]
+    return {
+        title.strip(): body.strip() for title, _, body in (one.partition("\n") for one in parts)
+    }
+
+
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--drop", action="append", default=[], metavar="NAME")
+    dropped = set(parser.parse_args().drop)
     rows = json.load(sys.stdin)
+    before = sections(PAGE.read_text()) if PAGE.exists() else {}
     lines = [f"Machine: {machine()}.", ""]
-    for area, title in AREAS.items():
-        chosen = [row for row in rows if str(row["name"]).split(".")[0] == area]
-        if chosen:
-            lines += [f"## {title}", "", *table(chosen), ""]
-    notes = PAGE.read_text().split("## Notes", 1) if PAGE.exists() else []
-    tail = "## Notes" + notes[1] if len(notes) == 2 else ""
-    PAGE.write_text(HEAD + "\n".join(lines).rstrip() + "\n" + ("\n" + tail if tail else ""))
+    for title, words in AREAS.items():
+        chosen = [row for row in rows if str(row["name"]).split(".")[0] in words]
+        merged = {**standing(before.get(title, "")), **table(chosen)}
+        kept = [line for name, line in merged.items() if name not in dropped]
+        lines += [f"## {title}", "", *TABLE_HEAD, *kept, ""] if kept else []
+    if "Notes" in before:
+        lines += ["## Notes", "", before["Notes"], ""]
+    PAGE.write_text(HEAD + "\n".join(lines).rstrip() + "\n")
     return 0
 
 

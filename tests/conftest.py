@@ -1,11 +1,18 @@
 """Markers by folder, Hypothesis profiles, and the paths tests share."""
 
+import gc
 import os
+from itertools import chain, zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+if TYPE_CHECKING:
+    from tests.support.deployed_chain import DeployedChain
+
+DEAREST = "demo"  # a folder of e2e
 FOLDERS = ("ape", "unit", "contracts", "integration", "e2e")
 
 _slow_fixtures = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -18,8 +25,8 @@ settings.register_profile(
 )
 settings.register_profile(
     "ci",
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=28,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=_slow_fixtures,
 )
@@ -32,6 +39,10 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("APOGEE_TEST_PROFILE", "quick"))
 
+
+# Compiled contracts are millions of lasting objects, and a full collection walks them all: at the
+# usual thresholds that is a quarter of the time of a contract test.
+gc.set_threshold(50_000, 20, 30)
 
 APE_FOLDERS = {"ape", "contracts"}  # what `ape test` runs; `./apogee test` runs the rest
 
@@ -50,6 +61,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    _dearest_first(items)
     for item in items:
         parts = Path(item.path).parts
         for folder in FOLDERS:
@@ -59,6 +71,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.stateful)
 
 
+def _dearest_first(items: list[pytest.Item]) -> None:
+    """Files that run for minutes come first, networks and rule machines in turn; others as found.
+
+    Workers take whole files from the front: a long one that is left for the end runs alone.
+    """
+    long: dict[str, list[Path]] = {"e2e": [], "stateful": []}
+    for path in dict.fromkeys(item.path for item in items):
+        for folder, found in long.items():
+            if folder in path.parts:
+                found.append(path)
+    networks = sorted(long["e2e"], key=lambda path: (DEAREST not in path.parts, str(path)))
+    turns = chain.from_iterable(zip_longest(networks, long["stateful"]))
+    ranks = {path: rank for rank, path in enumerate(filter(None, turns))}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def deployed_chain(tmp_path_factory: pytest.TempPathFactory) -> "DeployedChain":
+    """Shared by all workers; a test copies what it needs."""
+    from tests.support.deployed_chain import deployed_once
+
+    return deployed_once(tmp_path_factory)

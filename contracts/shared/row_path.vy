@@ -16,6 +16,7 @@ COLUMNS_PER_LEAF: constant(uint256) = 8
 MAX_LEAF_DEPTH: constant(uint256) = 7  # 128 leaves in a row of 1,024 columns
 COSET_DEPTH: constant(uint256) = 10
 COSET_ROWS: constant(uint256) = 2**COSET_DEPTH
+MAX_DEPTH: constant(uint256) = MAX_LEAF_DEPTH + COSET_DEPTH
 ROWS: constant(uint256) = 3 * COSET_ROWS  # of a matrix
 NODE: constant(uint256) = 32  # bytes of a digest
 NUMBER: constant(uint256) = 4  # bytes of a row's or leaf's number
@@ -37,8 +38,21 @@ def _check_leaf(frame: Bytes[FRAME_BYTES], columns: uint256, data_root: bytes32)
     row: uint256 = convert(slice(frame, 0, NUMBER), uint256)
     leaf: uint256 = convert(slice(frame, NUMBER, NUMBER), uint256)
     assert row < ROWS and leaf < leaves, "row_path: no such place"
-    digest: bytes32 = self._fold(keccak256(slice(frame, DATA_AT, LEAF_BYTES)), leaf, frame, PATH_AT, depth)
-    self._check_under(digest, row, frame, PATH_AT + NODE * depth, data_root)
+    # the leaf's siblings and the row's lie one after the other: one path of depth + 10 levels
+    index: uint256 = (row % COSET_ROWS) << depth | leaf
+    digest: bytes32 = keccak256(slice(frame, DATA_AT, LEAF_BYTES))
+    coset_root: bytes32 = self._fold(digest, index, frame, PATH_AT, depth + COSET_DEPTH)
+    roots_at: uint256 = PATH_AT + NODE * (depth + COSET_DEPTH)
+    self._check_roots(
+        coset_root,
+        row // COSET_ROWS,
+        [
+            extract32(frame, roots_at),
+            extract32(frame, roots_at + NODE),
+            extract32(frame, roots_at + 2 * NODE),
+        ],
+        data_root,
+    )
     return row, leaf
 
 
@@ -50,7 +64,17 @@ def _check_row(row_root: bytes32, row: uint256, path: Bytes[ROW_PATH_BYTES], dat
     """
     assert row < ROWS, "row_path: no such place"
     assert len(path) == ROW_PATH_BYTES, "row_path: wrong length"
-    self._check_under(row_root, row, path, 0, data_root)
+    coset_root: bytes32 = self._fold(row_root, row % COSET_ROWS, path, 0, COSET_DEPTH)
+    self._check_roots(
+        coset_root,
+        row // COSET_ROWS,
+        [
+            extract32(path, NODE * COSET_DEPTH),
+            extract32(path, NODE * (COSET_DEPTH + 1)),
+            extract32(path, NODE * (COSET_DEPTH + 2)),
+        ],
+        data_root,
+    )
 
 
 @internal
@@ -59,27 +83,22 @@ def _depth_for(leaves: uint256) -> uint256:
     """
     @dev The least d with 2^d >= leaves.
     """
-    depth: uint256 = 0
+    depth: uint256 = MAX_LEAF_DEPTH
     for _: uint256 in range(MAX_LEAF_DEPTH):
-        if 1 << depth >= leaves:
+        if leaves > 1 << unsafe_sub(depth, 1):
             break
-        depth += 1
+        depth = unsafe_sub(depth, 1)
     return depth
 
 
 @internal
 @pure
-def _check_under(row_root: bytes32, row: uint256, source: Bytes[FRAME_BYTES], begin: uint256, data_root: bytes32):
+def _check_roots(coset_root: bytes32, coset: uint256, stated: bytes32[3], data_root: bytes32):
     """
-    @param begin Byte of the source at which the row's siblings begin.
+    @dev Reverts unless the stated roots are those of the matrix and this is the root of the coset.
     """
-    coset_root: bytes32 = self._fold(row_root, row % COSET_ROWS, source, begin, COSET_DEPTH)
-    roots_at: uint256 = begin + NODE * COSET_DEPTH
-    coset: uint256 = row // COSET_ROWS
-    stated: bytes32 = extract32(source, roots_at + NODE * coset)
-    assert coset_root == stated, "row_path: not under the root"
-    pair: bytes32 = keccak256(slice(source, roots_at, 2 * NODE))
-    top: bytes32 = keccak256(concat(pair, extract32(source, roots_at + 2 * NODE)))
+    assert coset_root == stated[coset], "row_path: not under the root"
+    top: bytes32 = keccak256(abi_encode(keccak256(abi_encode(stated[0], stated[1])), stated[2]))
     assert top == data_root, "row_path: not under the root"
 
 
@@ -90,12 +109,17 @@ def _fold(
 ) -> bytes32:
     """
     @dev The root that `digest` at `index` has under the `count` siblings that begin at a byte of the source.
+         extract32 reverts past the source's end, so `at` cannot overflow.
     """
     node: bytes32 = digest
-    for step: uint256 in range(count, bound=COSET_DEPTH):
-        sibling: bytes32 = extract32(source, begin + NODE * step)
-        if (index >> step) & 1 == 0:
-            node = keccak256(concat(node, sibling))
+    bits: uint256 = index
+    at: uint256 = begin
+    for _: uint256 in range(count, bound=MAX_DEPTH):
+        sibling: bytes32 = extract32(source, at)
+        if bits & 1 == 0:
+            node = keccak256(abi_encode(node, sibling))
         else:
-            node = keccak256(concat(sibling, node))
+            node = keccak256(abi_encode(sibling, node))
+        bits >>= 1
+        at = unsafe_add(at, NODE)
     return node

@@ -9,10 +9,12 @@
         under them.
 @custom:kill Nothing to stop: it holds no money.
 @custom:security A posted root is the word of at least four of five seats that the beacon drew and whose stake is bound,
-                 not a proof; whoever needs certainty replays the log. Who may write is decided in replay alone: contract
-                 accounts act here, since their signatures depend on the chain's state.
+                 not a proof; whoever needs certainty replays the log. A seat that signs two roots of one stream for one
+                 entry pays (KVFraudProofs). Who may write is decided in replay alone: contract accounts act here, since
+                 their signatures depend on the chain's state.
 """
 from ..interfaces import IKVStreams
+from ..interfaces import IStakeView
 from ..interfaces import IStorageLog
 from ..interfaces import IStorageSeats
 from ..shared import typed_data
@@ -41,23 +43,27 @@ MAX_CHANGE: constant(uint256) = 157
 NAME: constant(bytes32) = keccak256("Apogee KV")
 VERSION: constant(bytes32) = keccak256("1")
 ROOT_TYPE: constant(bytes32) = keccak256(
-    "StreamRoot(bytes32 stream,uint64 seq,uint64 generation,bytes32 treeRoot,uint64 keys,uint64 byteCount,uint64 group)"
+    "StreamRoot(bytes32 stream,uint64 seq,uint64 generation,bytes32 treeRoot,uint64 keys,uint64 byteCount,uint64 group,uint64 epoch)"
 )
 
 LOG: public(immutable(address))
 SEATS: public(immutable(address))
+STAKE: immutable(address)
 
 
 @deploy
-def __init__(storage_log: address, seats: address):
+def __init__(storage_log: address, seats: address, stake: address):
     """
     @param storage_log StorageLog: takes changes of access.
     @param seats StorageSeats: says whose signatures count.
+    @param stake StakeManager: says which epoch it is.
     """
-    assert storage_log.is_contract and seats.is_contract, "kv_streams: no contract"
+    are_contracts: bool = storage_log.is_contract and seats.is_contract and stake.is_contract
+    assert are_contracts, "kv_streams: no contract"
 
     LOG = storage_log
     SEATS = seats
+    STAKE = stake
 
 
 # --- PERMISSIONLESS
@@ -80,11 +86,17 @@ def create(salt: bytes32) -> bytes32:
 
 @external
 def post_root(
-    root: IKVStreams.StreamRoot, group: uint256, absent: uint256, absent_keys: Bytes[480], signature: Bytes[256]
+    root: IKVStreams.StreamRoot,
+    group: uint256,
+    epoch: uint256,
+    absent: uint256,
+    absent_keys: Bytes[480],
+    signature: Bytes[256],
 ):
     """
     @notice Show that seats of a replica group stand for a stream's root.
     @param root Everything that the stream root binds.
+    @param epoch Whose stake answers for the signatures: the present one or the one before.
     @param absent Seats that have not signed, bit by bit.
     @param absent_keys Their keys, as StorageSeats reads them.
     @param signature Sum of the others' signatures over `root_digest`.
@@ -96,16 +108,19 @@ def post_root(
     assert convert(root.generation, uint256) <= generation, "kv_streams: no such generation"
     assert seq < staticcall IStorageLog(LOG).size(), "kv_streams: not in the log"
     assert group < MAX_GROUP, "kv_streams: no replica group"
-    profile: uint256 = (staticcall IStorageSeats(SEATS).group(group)).profile
-    assert profile == REPLICA, "kv_streams: no replica group"
-    digest: bytes32 = self._root_digest(root, group)
+    record: IStorageSeats.Group = staticcall IStorageSeats(SEATS).group(group)
+    assert record.profile == REPLICA, "kv_streams: no replica group"
+    present: uint256 = staticcall IStakeView(STAKE).current_epoch()
+    assert epoch <= present and present <= epoch + 1, "kv_streams: another epoch"
+    digest: bytes32 = self._root_digest(root, group, epoch)
     # too few seats or another signature revert there
     signed: uint256 = staticcall IStorageSeats(SEATS).check_quorum(
         group, absent, digest, signature, NEEDED_SEATS, absent_keys
     )
 
     stream_root: bytes32 = kv_path._stream_root(root)
-    stream_roots._post(root.stream, seq, group, stream_root)
+    silent: uint256 = absent | record.vacant
+    stream_roots._post(root.stream, seq, group, epoch, silent, stream_root)
     log IKVStreams.RootPosted(
         stream=root.stream,
         seq=seq,
@@ -116,6 +131,8 @@ def post_root(
         byte_count=convert(root.byte_count, uint256),
         stream_root=stream_root,
         signed=signed,
+        epoch=epoch,
+        silent=silent,
     )
 
 
@@ -229,11 +246,31 @@ def root_of(stream: bytes32, seq: uint256) -> bytes32:
 
 @external
 @view
-def root_digest(root: IKVStreams.StreamRoot, group: uint256) -> bytes32:
+def post_of(stream: bytes32, seq: uint256) -> IKVStreams.Post:
     """
-    @notice What the seats of a group sign for a root.
+    @notice The root that was posted for exactly this entry, and who stood for it; all zero when none was.
     """
-    return self._root_digest(root, group)
+    epoch: uint256 = 0
+    posted_at: uint256 = 0
+    group: uint256 = 0
+    silent: uint256 = 0
+    epoch, posted_at, group, silent = stream_roots._posted(stream, seq)
+    return IKVStreams.Post(
+        stream_root=stream_roots.roots[stream][seq],
+        group=group,
+        epoch=epoch,
+        posted_at=posted_at,
+        silent=silent,
+    )
+
+
+@external
+@view
+def root_digest(root: IKVStreams.StreamRoot, group: uint256, epoch: uint256) -> bytes32:
+    """
+    @notice What the seats of a group sign for a root in an epoch.
+    """
+    return self._root_digest(root, group, epoch)
 
 
 @external
@@ -297,9 +334,9 @@ def _is_posted(root: IKVStreams.StreamRoot) -> bool:
 
 @internal
 @view
-def _root_digest(root: IKVStreams.StreamRoot, group: uint256) -> bytes32:
+def _root_digest(root: IKVStreams.StreamRoot, group: uint256, epoch: uint256) -> bytes32:
     domain: bytes32 = typed_data._domain(NAME, VERSION, self)
-    return typed_data._digest(domain, keccak256(abi_encode(ROOT_TYPE, root, group)))
+    return typed_data._digest(domain, keccak256(abi_encode(ROOT_TYPE, root, group, epoch)))
 
 
 @internal

@@ -8,7 +8,7 @@
         have signed for it, and costs from then on exactly what the seats that are paid earn by it, until it leaves.
 @custom:kill There is nothing to stop: money comes in with submissions only, and what is held finds its owner by functions
              that anybody may call.
-@custom:security Seats tell their prices and StorageProofs voids files; both are wired once. A deposit covers the highest
+@custom:security Seats tell their prices and StorageProofs, wired once, voids files. A deposit covers the highest
                  price that the group may ever have, so no change of seats makes a file cost more than was held for it.
 """
 from ..interfaces import IStorageLog
@@ -71,6 +71,7 @@ exports: (
     market_views.file,
     market_views.is_live,
     market_views.duty,
+    market_views.owed_at,
     market_views.group,
     market_views.bytes_at,
     market_views.quote,
@@ -82,29 +83,36 @@ VERSION: constant(bytes32) = keccak256("1")
 HELD_TYPE: constant(bytes32) = keccak256("Held(bytes32 id,bytes32 root,uint64 group,uint64 expiry)")
 
 LOG: public(immutable(address))
+SEATS: public(immutable(address))
 GOVERNANCE: public(immutable(address))
 
-seats: public(address)  # StorageSeats; zero until wired
-proofs: public(address)  # StorageProofs; zero until wired
+proofs: public(address)  # zero until wired
 
 
 @deploy
 def __init__(
-    storage_log: address, stake: address, beacon: address, governance: address, windows: IStorageMarket.Windows
+    storage_log: address,
+    seats: address,
+    stake: address,
+    beacon: address,
+    governance: address,
+    windows: IStorageMarket.Windows,
 ):
     """
     @param storage_log StorageLog: whose submissions are opened.
+    @param seats StorageSeats: who keeps files, and what that is paid.
     @param stake StakeManager: the clock, and whom an operator's pay belongs to.
     @param beacon RandomBeacon: R_e.
-    @param governance Wires seats and proofs; nothing else.
+    @param governance Wires the proofs; nothing else.
     @param windows Of every file.
     """
-    assert storage_log.is_contract, "storage_market: no contract"
+    assert storage_log.is_contract and seats.is_contract, "storage_market: no contract"
 
     settlement.__init__(stake)
     placement.__init__(beacon)
     term_clock.__init__(stake, windows)
     LOG = storage_log
+    SEATS = seats
     GOVERNANCE = governance
 
 
@@ -231,7 +239,7 @@ def place(id: bytes32) -> uint256:
     entry.deposit = deposit
     entry.state = IStorageMarket.FileState.PLACED
     file_records._save_open(id, entry)
-    file_records._save_place(id, entry)
+    file_records._save_placed(id, entry, shape)
     log IStorageMarket.FilePlaced(id=id, group=entry.group, owner=shape.owner, deposit=deposit)
     return entry.group
 
@@ -247,10 +255,12 @@ def confirm(id: bytes32, absent: uint256, signature: Bytes[256], absent_keys: By
     entry: file_records.Entry = file_records._placed(id)
     assert block.timestamp <= entry.submitted_at + term_clock.WINDOWS.confirm, "storage_market: too late"
     assert absent < 2**48, "storage_market: no such seat"
-    shape: file_records.Shape = file_records._shape(id)
+    profile: uint256 = 0
+    segments: uint256 = 0
+    profile, segments = file_records._awaited(id)
     digest: bytes32 = self._held_digest(id, entry)
-    signed: uint256 = staticcall IStorageSeats(self.seats).check_quorum(
-        entry.group, absent, digest, signature, profiles.RECEIPTS[shape.profile], absent_keys
+    signed: uint256 = staticcall IStorageSeats(SEATS).check_quorum(
+        entry.group, absent, digest, signature, profiles.RECEIPTS[profile], absent_keys
     )
 
     flow: integrals.Flow = integrals._catch_up(entry.group)
@@ -260,7 +270,7 @@ def confirm(id: bytes32, absent: uint256, signature: Bytes[256], absent_keys: By
     entry.cost_before = flow.cost
     entry.absent = absent
     entry.first_byte = byte_numbers._number(
-        entry.group, entry.bytes, shape.segments, term_clock._epoch_of(block.timestamp)
+        entry.group, entry.bytes, segments, term_clock._epoch_of(block.timestamp)
     )
     integrals._store(entry.group, integrals._enter(entry.group, flow, entry.bytes, entry.leave_epoch))
     file_records._save_stored(id, entry)
@@ -268,7 +278,6 @@ def confirm(id: bytes32, absent: uint256, signature: Bytes[256], absent_keys: By
     log IStorageMarket.FileStored(
         id=id,
         group=entry.group,
-        owner=shape.owner,
         absent=absent,
         first_byte=entry.first_byte,
         end=term_clock._start_of(entry.end_epoch),
@@ -328,7 +337,7 @@ def collect(group: uint256, seat: uint256) -> uint256:
     """
     operator_id: uint256 = 0
     price: uint256 = 0
-    operator_id, price = staticcall IStorageSeats(self.seats).paid_price(group, seat)
+    operator_id, price = staticcall IStorageSeats(SEATS).paid_price(group, seat)
     assert price != 0, "storage_market: not paid"
     flow: integrals.Flow = integrals._catch_up(group)
 
@@ -371,17 +380,16 @@ def release(id: bytes32):
 
 
 @external
-def wire(seats: address, proofs: address):
+def wire(proofs: address):
     """
-    @notice Name the contract of the seats and the one of the proofs; once.
+    @notice Name the contract of the proofs; once.
     """
     assert msg.sender == GOVERNANCE, "storage_market: not governance"
-    assert self.seats == empty(address), "storage_market: wired already"
-    assert seats.is_contract and proofs.is_contract, "storage_market: no contract"
+    assert self.proofs == empty(address), "storage_market: wired already"
+    assert proofs.is_contract, "storage_market: no contract"
 
-    self.seats = seats
     self.proofs = proofs
-    log IStorageMarket.Wired(seats=seats, proofs=proofs)
+    log IStorageMarket.Wired(proofs=proofs)
 
 
 # --- VIEWS
@@ -402,7 +410,7 @@ def held_digest(id: bytes32) -> bytes32:
 @internal
 @view
 def _check_seats():
-    assert msg.sender == self.seats, "storage_market: not the seats"
+    assert msg.sender == SEATS, "storage_market: not the seats"
 
 
 @internal

@@ -21,6 +21,7 @@ from ..shared import point_evaluation
 from ..shared import row_code
 from ..shared import row_path
 from ..shared import row_tree
+from ..shared import segment_path
 from . import challenge_draw
 from . import challenge_rate
 from . import leaf_demands
@@ -28,7 +29,6 @@ from . import penalties
 from . import profiles
 from . import row_opening
 from . import seat_standing
-from . import segment_path
 
 implements: IStorageProofs
 initializes: penalties
@@ -115,21 +115,20 @@ def prove(
     assert block.timestamp >= start, "storage_proofs: not begun"
     assert block.timestamp <= start + penalties.WINDOW, "storage_proofs: too late"
     standing: IStorageProofs.Standing = seat_standing._seen(seat_standing._read(group, seat), epoch)
-    assert not seat_standing._is_proven(standing, epoch), "storage_proofs: proven already"
-    is_suspect: bool = seat_standing._is_suspect(standing)
-    offset: uint256 = 0
-    duty: IStorageMarket.Duty = empty(IStorageMarket.Duty)
-    offset, duty = self._find(epoch, group, seat, skipped, id, is_suspect)
-    assert seat < profiles.SEATS[duty.profile], "storage_proofs: no such seat"
-    place: challenge_draw.Place = challenge_draw._place(offset, duty.length, duty.profile, seat)
-    segment_path._check(duty.root, duty.length, place.segment, data_root, commitment_hash, path)
+    bit: uint256 = seat_standing._bit(standing, epoch)
+    assert standing.proven & bit == 0, "storage_proofs: proven already"
+    is_suspect: bool = standing.suspect_until == seat_standing.STILL
+    owed: IStorageMarket.Owed = staticcall IStorageMarket(penalties.MARKET).owed_at(id, epoch)
+    offset: uint256 = self._find(epoch, group, seat, skipped, owed, is_suspect)
+    assert seat < profiles.SEATS[owed.profile], "storage_proofs: no such seat"
+    place: challenge_draw.Place = challenge_draw._place(offset, owed.length, owed.profile, seat)
+    segment_path._check(owed.root, owed.length, place.segment, data_root, commitment_hash, path)
     row: uint256 = 0
     leaf: uint256 = 0
-    columns: uint256 = segment_path._columns_of(place.segment, duty.length)
-    row, leaf = row_path._check_leaf(frame, columns, data_root)
+    row, leaf = row_path._check_leaf(frame, place.columns, data_root)
     assert row == place.row and leaf == place.leaf, "storage_proofs: another leaf"
 
-    standing.proven |= seat_standing._bit(standing, epoch)
+    standing.proven |= bit
     if is_suspect:
         standing.suspect_until = epoch
     seat_standing._write(group, seat, standing)
@@ -166,10 +165,9 @@ def default_(
     if not is_tracked:
         assert penalties._is_drawn(epoch, group, seat), "storage_proofs: not challenged"
         assert len(skipped) == 0, "storage_proofs: drawn once"
-    offset: uint256 = 0
-    duty: IStorageMarket.Duty = empty(IStorageMarket.Duty)
-    offset, duty = self._find(epoch, group, seat, skipped, id, is_tracked)
-    has_signed: bool = (duty.absent >> seat) & 1 == 0
+    owed: IStorageMarket.Owed = staticcall IStorageMarket(penalties.MARKET).owed_at(id, epoch)
+    self._find(epoch, group, seat, skipped, owed, is_tracked)
+    has_signed: bool = (penalties._duty(id).absent >> seat) & 1 == 0
     assert has_signed or not seat_standing._is_suspect(standing), "storage_proofs: suspect already"
 
     if has_signed:
@@ -302,36 +300,37 @@ def _find(
     group: uint256,
     seat: uint256,
     skipped: DynArray[bytes32, challenge_draw.MAX_ATTEMPTS],
-    id: bytes32,
+    owed: IStorageMarket.Owed,
     is_lenient: bool,
-) -> (uint256, IStorageMarket.Duty):
+) -> uint256:
     """
-    @dev Offset in the file `id` that the first attempt falls on which is not skipped. A file may be skipped when
-         nobody owed it, and by a suspect seat also when the seat never signed for it.
+    @dev Offset in the file that the first attempt falls on which is not skipped. A file may be skipped when nobody
+         owed it, and by a suspect seat also when the seat never signed for it.
     """
     assert len(skipped) < challenge_draw.MAX_ATTEMPTS, "storage_proofs: too many attempts"
-    kept: uint256 = penalties._kept(group, epoch)
+    kept: uint256 = owed.numbered if owed.group == group else penalties._kept(group, epoch)
     chance: bytes32 = penalties._chance(epoch, group, seat)
     owed_until: uint256 = penalties._start(epoch) + penalties.WINDOW
     attempt: uint256 = 0
     for passed: bytes32 in skipped:
         other: IStorageMarket.Duty = penalties._duty(passed)
-        self._offset(challenge_draw._position(chance, attempt, kept), group, other)
+        passing: uint256 = challenge_draw._position(chance, attempt, kept)
+        self._offset(passing, group, other.group, other.first_byte, other.bytes)
         is_unsigned: bool = is_lenient and (other.absent >> seat) & 1 == 1
         assert other.end <= owed_until or is_unsigned, "storage_proofs: skipped is owed"
         attempt += 1
 
-    duty: IStorageMarket.Duty = penalties._duty(id)
-    assert duty.end > owed_until, "storage_proofs: not owed"
-    return self._offset(challenge_draw._position(chance, attempt, kept), group, duty), duty
+    assert owed.end > owed_until, "storage_proofs: not owed"
+    position: uint256 = challenge_draw._position(chance, attempt, kept)
+    return self._offset(position, group, owed.group, owed.first_byte, owed.bytes)
 
 
 @internal
 @pure
-def _offset(position: uint256, group: uint256, duty: IStorageMarket.Duty) -> uint256:
-    is_inside: bool = position >= duty.first_byte and position < duty.first_byte + duty.bytes
-    assert duty.group == group and is_inside, "storage_proofs: another file"
-    return position - duty.first_byte
+def _offset(position: uint256, group: uint256, its_group: uint256, first: uint256, size: uint256) -> uint256:
+    is_inside: bool = position >= first and position < first + size
+    assert its_group == group and is_inside, "storage_proofs: another file"
+    return position - first
 
 
 @internal

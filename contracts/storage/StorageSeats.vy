@@ -73,10 +73,6 @@ HAND_OVER_DAYS: constant(uint256) = 3  # then a leaving operator may go
 RESPITE_DAYS: constant(uint256) = 1  # for a successor to take over
 LATE_SEGMENTS: constant(uint256) = 1_024  # may come while a successor's signature travels; the most of one file
 
-REGISTRY: immutable(address)
-STAKE: immutable(address)
-DAY: immutable(uint256)  # seconds
-
 
 @deploy
 def __init__(registry: address, stake: address, governance: address):
@@ -87,10 +83,8 @@ def __init__(registry: address, stake: address, governance: address):
     """
     bls12_381._prove_precompiles()
     governed.__init__(governance)
-    REGISTRY = registry
-    STAKE = stake
-    DAY = (staticcall IOperatorRegistry(registry).clock()).day_seconds
-    group_life.__init__(stake, DAY)
+    seat_keys.__init__(registry)
+    group_life.__init__(stake, (staticcall IOperatorRegistry(registry).clock()).day_seconds)
 
 
 # --- OPERATOR
@@ -103,8 +97,8 @@ def leave(group: uint256, seat: uint256):
             passed, the seat is owed and paid as before.
     """
     record: IStorageSeats.Group = self._held(group, seat)
-    caller: uint256 = staticcall IStakeView(STAKE).operator_of(msg.sender)
-    assert caller != 0 and caller == self._operator(group, seat), "storage_seats: seat of another"
+    caller: uint256 = staticcall IStakeView(group_life.STAKE).operator_of(msg.sender)
+    assert caller != 0 and caller == seat_book._operator(group, seat), "storage_seats: seat of another"
 
     self._leave(group, record, seat)
 
@@ -124,10 +118,10 @@ def take_over(group: uint256, seat: uint256, segments: uint256, signature: Bytes
     assert seat_life._is_sought(record, seat) and successor != 0, "storage_seats: no successor"
     counted: uint256 = (staticcall IStorageMarket(seat_wiring.market).group(group)).segments
     assert segments <= counted and segments + LATE_SEGMENTS >= counted, "storage_seats: other segments"
-    epoch: uint256 = staticcall IStakeView(STAKE).current_epoch()
+    epoch: uint256 = group_life._epoch()
     if self._seats_of(group, record, successor) != 0:
         epoch = seat_keys._key_epoch(group, successor, record.seed_epoch)
-    key: Bytes[128] = staticcall IStakeView(STAKE).key_at(successor, epoch)
+    key: Bytes[128] = group_life._key_at(successor, epoch)
     digest: bytes32 = seat_life._took_digest(group, seat, segments)
     valid: bool = bls12_381._verify(key, digest, bls12_381.DST_SIGNATURE, signature)
     assert valid, "storage_seats: wrong signature"
@@ -156,7 +150,7 @@ def lapse(group: uint256, seat: uint256):
     note.successor = 0
     note.successor_price = 0
     note.respite = 0
-    note.redraw_epoch = staticcall IStakeView(STAKE).current_epoch()
+    note.redraw_epoch = group_life._epoch()
     seat_book._put_note(group, seat, note)
     extcall IStorageDraws(seat_wiring.draws).release(former, price, False)
     log IStorageSeats.SuccessorLapsed(group=group, operator_id=former, seat=seat)
@@ -180,12 +174,12 @@ def push_out(group: uint256, seat: uint256):
     @notice Make an operator leave that is no member any more, or whose stake covers less than its seats commit.
     """
     record: IStorageSeats.Group = self._held(group, seat)
-    operator_id: uint256 = self._operator(group, seat)
+    operator_id: uint256 = seat_book._operator(group, seat)
     pool: uint256 = operator_id << 8 | C.STORAGE
-    if staticcall IStakeView(STAKE).is_member(pool):
+    if staticcall IStakeView(group_life.STAKE).is_member(pool):
         load: IStorageDraws.Load = staticcall IStorageDraws(seat_wiring.draws).load_of(operator_id)
-        epoch: uint256 = staticcall IStakeView(STAKE).current_epoch()
-        stake: uint256 = staticcall IStakeView(STAKE).stake_at(pool, epoch)
+        epoch: uint256 = group_life._epoch()
+        stake: uint256 = staticcall IStakeView(group_life.STAKE).stake_at(pool, epoch)
         assert load.collateral - load.leaving > stake, "storage_seats: stake covers it"
 
     self._leave(group, record, seat)
@@ -199,8 +193,8 @@ def refresh_key(group: uint256, operator_id: uint256):
     record: IStorageSeats.Group = seat_book._group(group)
     times: uint256 = self._seats_of(group, record, operator_id)
     assert times != 0, "storage_seats: holds no seat"
-    epoch: uint256 = staticcall IStakeView(STAKE).current_epoch()
-    key: Bytes[128] = staticcall IStakeView(STAKE).key_at(operator_id, epoch)
+    epoch: uint256 = group_life._epoch()
+    key: Bytes[128] = group_life._key_at(operator_id, epoch)
     former: Bytes[128] = self._key_of(group, operator_id, record.seed_epoch)
     assert keccak256(key) != keccak256(former), "storage_seats: same key"
 
@@ -221,11 +215,11 @@ def name_successor(group: uint256, seat: uint256, operator_id: uint256, price: u
     assert seat_life._is_sought(record, seat), "storage_seats: nobody is sought"
     note: seat_book.Note = seat_book._note(group, seat)
     if operator_id == 0:
-        note.redraw_epoch = staticcall IStakeView(STAKE).current_epoch()
+        note.redraw_epoch = group_life._epoch()
     else:
         note.successor = operator_id
         note.successor_price = price
-        note.respite = block.timestamp + RESPITE_DAYS * DAY
+        note.respite = block.timestamp + RESPITE_DAYS * group_life.DAY
     seat_book._put_note(group, seat, note)
     log IStorageSeats.SuccessorNamed(group=group, operator_id=operator_id, seat=seat, price=price)
 
@@ -279,18 +273,20 @@ def check_quorum(
     @param absent_keys For each bit of `absent`, rising, a key of the seat's operator: x 48, y 48.
     @return Seats that signed.
     """
-    record: IStorageSeats.Group = seat_book._group(group)
-    assert seat_life._is_live(record), "storage_seats: not open"
+    state: IStorageSeats.GroupState = empty(IStorageSeats.GroupState)
+    seats: uint256 = 0
+    vacant: uint256 = 0
+    state, seats, vacant = seat_book._standing(group)
+    assert state in (IStorageSeats.GroupState.OPEN | IStorageSeats.GroupState.FULL), "storage_seats: not open"
     return seat_keys._check_quorum(
         group,
-        record.drawn,
-        record.vacant,
+        seats,
+        vacant,
         absent,
         digest,
         signature,
         needed,
         absent_keys,
-        REGISTRY,
     )
 
 
@@ -344,8 +340,8 @@ def _mark(group: uint256, seat: uint256, is_suspect: bool):
 @internal
 def _leave(group: uint256, record: IStorageSeats.Group, seat: uint256):
     assert (record.leaving >> seat) & 1 == 0, "storage_seats: leaving already"
-    epoch: uint256 = staticcall IStakeView(STAKE).current_epoch()
-    until: uint256 = block.timestamp + HAND_OVER_DAYS * DAY
+    epoch: uint256 = group_life._epoch()
+    until: uint256 = block.timestamp + HAND_OVER_DAYS * group_life.DAY
     marked: IStorageSeats.Group = seat_life._leave(seat_wiring.draws, group, record, seat, epoch, until)
     self._log_change(group, seat, marked)
 
@@ -355,7 +351,7 @@ def _vacate(group: uint256, record: IStorageSeats.Group, seat: uint256):
     operator_id: uint256 = 0
     before: uint256 = 0
     operator_id, before = seat_life._paid(group, record, seat)
-    epoch: uint256 = staticcall IStakeView(STAKE).current_epoch()
+    epoch: uint256 = group_life._epoch()
     seat_keys._exclude(group, self._key_of(group, operator_id, record.seed_epoch))
     self._tell(group, seat, seat_life._vacate(seat_wiring.draws, group, record, seat, epoch), operator_id, before)
 
@@ -393,15 +389,6 @@ def _held(group: uint256, seat: uint256) -> IStorageSeats.Group:
 
 @internal
 @view
-def _operator(group: uint256, seat: uint256) -> uint256:
-    operator_id: uint256 = 0
-    price: uint256 = 0
-    operator_id, price = seat_book._seat(group, seat)
-    return operator_id
-
-
-@internal
-@view
 def _seats_of(group: uint256, record: IStorageSeats.Group, operator_id: uint256) -> uint256:
     """
     @dev Seats of the group that the operator holds.
@@ -410,7 +397,7 @@ def _seats_of(group: uint256, record: IStorageSeats.Group, operator_id: uint256)
         return 0
     count: uint256 = 0
     for seat: uint256 in range(record.drawn, bound=MAX_SEATS):
-        if (record.vacant >> seat) & 1 == 0 and self._operator(group, seat) == operator_id:
+        if (record.vacant >> seat) & 1 == 0 and seat_book._operator(group, seat) == operator_id:
             count += 1
     return count
 
@@ -419,4 +406,4 @@ def _seats_of(group: uint256, record: IStorageSeats.Group, operator_id: uint256)
 @view
 def _key_of(group: uint256, operator_id: uint256, seed_epoch: uint256) -> Bytes[128]:
     epoch: uint256 = seat_keys._key_epoch(group, operator_id, seed_epoch)
-    return staticcall IStakeView(STAKE).key_at(operator_id, epoch)
+    return group_life._key_at(operator_id, epoch)

@@ -10,14 +10,15 @@
      (bytes kept so far).
 """
 from ..shared import row_path
+from ..shared import segment_path
 from . import profiles
-from . import segment_path
 
 MAX_ATTEMPTS: constant(uint256) = 16
 ALL_ROWS: constant(uint256) = 1_024  # kept by each seat of a profile of copies
 
 struct Place:
     segment: uint256
+    columns: uint256
     row: uint256
     leaf: uint256
 
@@ -46,8 +47,10 @@ def _position(chance: bytes32, attempt: uint256, kept: uint256) -> uint256:
 
 @internal
 @pure
-def _first_row(profile: uint256, seat: uint256) -> uint256:
-    rows: uint256 = profiles.ROWS[profile]
+def _first_row(rows: uint256, seat: uint256) -> uint256:
+    """
+    @param rows Of each segment that the seat keeps.
+    """
     return 0 if rows == ALL_ROWS else rows * seat
 
 
@@ -60,10 +63,12 @@ def _place(offset: uint256, length: uint256, profile: uint256, seat: uint256) ->
     rows: uint256 = profiles.ROWS[profile]
     full: uint256 = rows * profiles.ROW_UNIT * profiles.SEGMENT_COLUMNS  # of all segments but the last
     segment: uint256 = offset // full
-    width: uint256 = profiles.ROW_UNIT * segment_path._columns_of(segment, length)
+    columns: uint256 = segment_path._columns_of(segment, length)
+    width: uint256 = profiles.ROW_UNIT * columns
     inside: uint256 = offset % full
     return Place(
         segment=segment,
-        row=self._first_row(profile, seat) + inside // width,
+        columns=columns,
+        row=self._first_row(rows, seat) + inside // width,
         leaf=inside % width // row_path.LEAF_BYTES,
     )

@@ -6,7 +6,8 @@
 @notice Invariant: a file goes from nothing to SUBMITTED to PLACED to STORED, each once, from SUBMITTED or PLACED to
         REFUNDED, and from STORED to CLOSED, LOST or VOID; these four are final.
 @dev Owner, shape and root are written once. The money word holds what is needed until receipts come, then what is needed
-     until the end; the place word comes with the group. So storing a file writes no new slot for it.
+     until the end; the place word comes with the group. So storing a file writes no new slot for it. The place word
+     says too whether the file is STORED: a proof does not need its money.
 """
 from ..interfaces import IStorageMarket
 
@@ -22,12 +23,16 @@ TIME_AT: constant(uint256) = 144
 END_AT: constant(uint256) = 184
 COST_AT: constant(uint256) = 96
 ABSENT_AT: constant(uint256) = 208
-# --- place word: group 48 | bytes 40 | started 40 | end epoch 32 | leave epoch 32 | first byte 40
+# --- place word: group 48 | bytes 40 | started 40 | end epoch 32 | leave epoch 32 | first byte 40 | is STORED 1 at the top
+#                 while PLACED also profile 8 and segments 12, so that receipts need no shape
 BYTES_AT: constant(uint256) = 48
 STARTED_AT: constant(uint256) = 88
 PLACE_END_AT: constant(uint256) = 128
 LEAVE_AT: constant(uint256) = 160
 FIRST_AT: constant(uint256) = 192
+PLACED_PROFILE_AT: constant(uint256) = 232
+PLACED_SEGMENTS_AT: constant(uint256) = 240
+STORED_AT: constant(uint256) = 255
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_16: constant(uint256) = 2**16 - 1
 MASK_32: constant(uint256) = 2**32 - 1
@@ -110,6 +115,30 @@ def _save_stored(id: bytes32, entry: Entry):
 
 
 @internal
+def _save_placed(id: bytes32, entry: Entry, shape: Shape):
+    """
+    @dev The place word of a file that waits for receipts.
+    """
+    self.places[id] = (
+        entry.group
+        | (entry.bytes << BYTES_AT)
+        | (entry.end_epoch << PLACE_END_AT)
+        | (shape.profile << PLACED_PROFILE_AT)
+        | (shape.segments << PLACED_SEGMENTS_AT)
+    )
+
+
+@internal
+@view
+def _awaited(id: bytes32) -> (uint256, uint256):
+    """
+    @return Profile and segments of a file that is PLACED.
+    """
+    place: uint256 = self.places[id]
+    return (place >> PLACED_PROFILE_AT) & MASK_8, place >> PLACED_SEGMENTS_AT
+
+
+@internal
 def _save_place(id: bytes32, entry: Entry):
     self.places[id] = (
         entry.group
@@ -118,6 +147,7 @@ def _save_place(id: bytes32, entry: Entry):
         | (entry.end_epoch << PLACE_END_AT)
         | (entry.leave_epoch << LEAVE_AT)
         | (entry.first_byte << FIRST_AT)
+        | (convert(entry.state == IStorageMarket.FileState.STORED, uint256) << STORED_AT)
     )
 
 
@@ -140,8 +170,29 @@ def _entry(id: bytes32) -> Entry:
     entry.started = (place >> STARTED_AT) & MASK_40
     entry.end_epoch = (place >> PLACE_END_AT) & MASK_32
     entry.leave_epoch = (place >> LEAVE_AT) & MASK_32
-    entry.first_byte = place >> FIRST_AT
+    entry.first_byte = (place >> FIRST_AT) & MASK_40
     return entry
+
+
+@internal
+@view
+def _owed(id: bytes32) -> IStorageMarket.Owed:
+    """
+    @dev What a prover needs of a file, without its money word. `end` is the epoch with which it leaves, 0 unless it is
+         STORED.
+    """
+    place: uint256 = self.places[id]
+    word: uint256 = self.shapes[id]
+    return IStorageMarket.Owed(
+        root=self.roots[id],
+        group=place & MASK_48,
+        first_byte=(place >> FIRST_AT) & MASK_40,
+        bytes=(place >> BYTES_AT) & MASK_40,
+        length=(word >> LENGTH_AT) & MASK_40,
+        profile=word >> PROFILE_AT,
+        end=((place >> LEAVE_AT) & MASK_32) * (place >> STORED_AT),
+        numbered=0,
+    )
 
 
 @internal

@@ -56,7 +56,7 @@ def request_group(profile: uint256, max_price: uint256) -> uint256:
     assert requested < MAX_REQUESTED, "group_life: draw those first"
     assert requested + self.open_count[profile] < MAX_OPEN, "group_life: enough are open"
 
-    epoch: uint256 = staticcall IStakeView(STAKE).current_epoch()
+    epoch: uint256 = self._epoch()
     group: uint256 = max(self.newest_group, epoch << GROUP_SHIFT) + 1
     self.newest_group = group
     self.requested_count[profile] = requested + 1
@@ -151,3 +151,15 @@ def fill(
             group, record.profile, record.longest_epochs, record.drawn * record.max_price, rate
         )
     return record.state
+
+
+@internal
+@view
+def _epoch() -> uint256:
+    return staticcall IStakeView(STAKE).current_epoch()
+
+
+@internal
+@view
+def _key_at(operator_id: uint256, epoch: uint256) -> Bytes[128]:
+    return staticcall IStakeView(STAKE).key_at(operator_id, epoch)

@@ -13,6 +13,7 @@ from ..interfaces import IStorageMarket
 from ..interfaces import IStorageProofs
 from ..interfaces import IStorageSeats
 from ..shared import row_path
+from ..shared import segment_path
 from . import answer_bonds
 from . import challenge_draw
 from . import credits
@@ -20,7 +21,6 @@ from . import open_demands
 from . import penalties
 from . import profiles
 from . import seat_standing
-from . import segment_path
 
 uses: penalties
 uses: seat_standing
@@ -49,7 +49,7 @@ def demand(wanted: IStorageProofs.Wanted) -> bytes32:
     assert wanted.seat < profiles.SEATS[duty.profile], "leaf_demands: no such seat"
     assert (duty.absent >> wanted.seat) & 1 == 0, "leaf_demands: never signed"
     columns: uint256 = segment_path._columns_of(wanted.segment, duty.length)
-    first: uint256 = challenge_draw._first_row(duty.profile, wanted.seat)
+    first: uint256 = challenge_draw._first_row(profiles.ROWS[duty.profile], wanted.seat)
     is_kept: bool = wanted.row >= first and wanted.row < first + profiles.ROWS[duty.profile]
     assert is_kept and wanted.leaf < columns // row_path.COLUMNS_PER_LEAF, "leaf_demands: no such leaf"
     holder: IStorageSeats.Holder = penalties._holder(duty.group, wanted.seat, block.timestamp)

@@ -98,6 +98,20 @@ def duty(id: bytes32) -> IStorageMarket.Duty:
 @external
 @view
 @reentrant
+def owed_at(id: bytes32, epoch: uint256) -> IStorageMarket.Owed:
+    """
+    @notice What a prover needs of a file in an epoch; reverts when that is too long ago.
+    """
+    owed: IStorageMarket.Owed = file_records._owed(id)
+    if owed.end != 0:
+        owed.end = term_clock._start_of(owed.end)
+    owed.numbered = byte_numbers._numbered_at(owed.group, epoch)
+    return owed
+
+
+@external
+@view
+@reentrant
 def group(group: uint256) -> IStorageMarket.Group:
     """
     @notice What is known of a group, as of when it was last moved; all zero when it never opened.

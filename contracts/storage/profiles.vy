@@ -5,14 +5,15 @@
 @author Apogee
 @notice Invariant: k seats of a profile keep 1,024 different rows of each segment, or all of them: they rebuild it.
 """
+from ..shared import segment_path
 
 COUNT: constant(uint256) = 6  # solo, local, standard, durable, hot, replica
 ROW_UNIT: constant(uint256) = 32  # bytes of a row, a column
-SEGMENT_BYTES: constant(uint256) = 32_505_856  # payload of a full segment
+SEGMENT_BYTES: constant(uint256) = segment_path.SEGMENT_BYTES  # payload of a full segment
 SEGMENT_COLUMNS: constant(uint256) = 1_024  # m of a full segment
-STEP_BYTES: constant(uint256) = 253_952  # payload of 8 columns
-STEP_COLUMNS: constant(uint256) = 8
-MAX_SEGMENTS: constant(uint256) = 1_024
+STEP_BYTES: constant(uint256) = segment_path.STEP_BYTES  # payload of 8 columns
+STEP_COLUMNS: constant(uint256) = segment_path.STEP_COLUMNS
+MAX_SEGMENTS: constant(uint256) = segment_path.MAX_SEGMENTS
 
 SEATS: constant(uint256[6]) = [1, 3, 24, 32, 48, 5]  # n
 ENOUGH: constant(uint256[6]) = [1, 2, 16, 16, 16, 1]  # k of them rebuild everything

@@ -67,6 +67,17 @@ def _group(group: uint256) -> IStorageSeats.Group:
 
 
 @internal
+@view
+def _standing(group: uint256) -> (IStorageSeats.GroupState, uint256, uint256):
+    """
+    @return What a quorum needs of a group: its state, its seats, a bitmap of the vacant ones.
+    """
+    word: uint256 = self.groups[group]
+    state: IStorageSeats.GroupState = convert((word >> 8) & LOW_8, IStorageSeats.GroupState)
+    return state, (word >> 16) & LOW_8, (self.marks[group] >> 48) & LOW_48
+
+
+@internal
 def _put_group(group: uint256, record: IStorageSeats.Group):
     """
     @dev All but its bitmaps.
@@ -97,6 +108,12 @@ def _seat(group: uint256, seat: uint256) -> (uint256, uint256):
     """
     word: uint256 = self.words[group << 8 | seat // PER_WORD] >> (seat % PER_WORD * SEAT_BITS)
     return word & LOW_ID, ((word & SEAT_MASK) >> ID_BITS) << STEP_BITS
+
+
+@internal
+@view
+def _operator(group: uint256, seat: uint256) -> uint256:
+    return (self.words[group << 8 | seat >> 2] >> ((seat & 3) << 6)) & LOW_ID
 
 
 @internal

@@ -18,10 +18,25 @@ uses: seat_book
 
 MAX_SEATS: constant(uint256) = 48
 KEY_BYTES: constant(uint256) = 96  # x and y, 48 bytes each
-MAX_ABSENT_BYTES: constant(uint256) = 16 * KEY_BYTES
+MAX_ABSENT: constant(uint256) = 16
+MAX_ABSENT_BYTES: constant(uint256) = MAX_ABSENT * KEY_BYTES
+HALF: constant(uint256) = 2**128 - 1
+ALL: constant(uint256) = 2**64 - 1
+PAIRS: constant(uint256) = ALL // 3  # every other bit
+FOURS: constant(uint256) = ALL // 5
+BYTES: constant(uint256) = ALL // 17
+ONES: constant(uint256) = ALL // 255
+LOW_8: constant(uint256) = 2**8 - 1
+
+REGISTRY: immutable(address)
 
 sums: HashMap[uint256, uint256[3]]
 key_epochs: HashMap[uint256, uint256]  # group << 32 | operator id -> epoch
+
+
+@deploy
+def __init__(registry: address):
+    REGISTRY = registry
 
 
 @internal
@@ -85,41 +100,29 @@ def _check_quorum(
     signature: Bytes[256],
     needed: uint256,
     absent_keys: Bytes[MAX_ABSENT_BYTES],
-    registry: address,
 ) -> uint256:
     """
     @return Seats that signed.
     """
     assert absent >> seats == 0, "seat_keys: no such seat"
-    gone: Bytes[128] = b""
     signed: uint256 = seats
-    offset: uint256 = 0  # in the keys shown
-    rest: uint256 = absent | vacant
-    for seat: uint256 in range(seats, bound=MAX_SEATS):
-        if rest >> seat == 0:
-            break
-        if (rest >> seat) & 1 == 0:
-            continue
-        signed -= 1
-        if (absent >> seat) & 1 == 0:
-            continue
-        assert offset < len(absent_keys), "seat_keys: key missing"
-        if (vacant >> seat) & 1 == 0:  # the sum of the others lacks a vacant seat's key already
-            key: Bytes[128] = concat(
-                empty(bytes16),
-                slice(absent_keys, offset, 48),
-                empty(bytes16),
-                slice(absent_keys, offset + 48, 48),
-            )
-            self._check_owner(group, seat, keccak256(key), registry)
-            gone = key if len(gone) == 0 else bls12_381._add(gone, key)
-        offset += KEY_BYTES
-    assert offset == len(absent_keys), "seat_keys: key left over"
+    if absent | vacant != 0:
+        signed -= self._ones(absent | vacant)
     assert signed >= needed and signed > 0, "seat_keys: too few seats"
 
     sum: Bytes[128] = self._sum(group)
-    if len(gone) != 0:
-        sum = bls12_381._add(sum, bls12_381._negate(gone))
+    if absent != 0:
+        gone: Bytes[128] = self._gone(group, absent, vacant, absent_keys)
+        if len(gone) != 0:
+            sum = raw_call(
+                bls12_381.G1_ADD,
+                concat(sum, bls12_381._negate(gone)),
+                max_outsize=128,
+                gas=bls12_381.G1_ADD_GAS,
+                is_static_call=True,
+            )
+    else:
+        assert len(absent_keys) == 0, "seat_keys: key left over"
     valid: bool = bls12_381._verify(sum, digest, bls12_381.DST_SIGNATURE, signature)
     assert valid, "seat_keys: wrong signature"
     return signed
@@ -127,9 +130,53 @@ def _check_quorum(
 
 @internal
 @view
-def _check_owner(group: uint256, seat: uint256, key_hash: bytes32, registry: address):
-    operator_id: uint256 = 0
-    price: uint256 = 0
-    operator_id, price = seat_book._seat(group, seat)
-    owner: uint256 = staticcall IOperatorRegistry(registry).operator_of_key(key_hash)
-    assert owner == operator_id, "seat_keys: key of another"
+def _gone(group: uint256, absent: uint256, vacant: uint256, keys: Bytes[MAX_ABSENT_BYTES]) -> Bytes[128]:
+    """
+    @return Sum of the keys of absent seats that the group's sum holds; nothing when there is none.
+    """
+    gone: Bytes[128] = b""
+    left: uint256 = absent
+    offset: uint256 = 0
+    for _: uint256 in range(MAX_ABSENT):
+        assert offset < len(keys), "seat_keys: key missing"
+        bit: uint256 = left & unsafe_sub(0, left)  # the lowest
+        left ^= bit
+        if bit & vacant == 0:  # else the sum lacks its key already
+            first: uint256 = extract32(keys, offset, output_type=uint256)
+            second: uint256 = extract32(keys, unsafe_add(offset, 32), output_type=uint256)
+            key: Bytes[128] = concat(
+                convert(first >> 128, bytes32),
+                convert(first << 128 | second >> 128, bytes32),
+                convert(second & HALF, bytes32),
+                extract32(keys, unsafe_add(offset, 64)),
+            )
+            owner: uint256 = staticcall IOperatorRegistry(REGISTRY).operator_of_key(keccak256(key))
+            assert owner == seat_book._operator(group, self._ones(unsafe_sub(bit, 1))), "seat_keys: key of another"
+            if len(gone) == 0:
+                gone = key
+            else:
+                gone = raw_call(
+                    bls12_381.G1_ADD,
+                    concat(gone, key),
+                    max_outsize=128,
+                    gas=bls12_381.G1_ADD_GAS,
+                    is_static_call=True,
+                )
+        offset = unsafe_add(offset, KEY_BYTES)
+        if left == 0:
+            break
+    assert left == 0, "seat_keys: key missing"
+    assert offset == len(keys), "seat_keys: key left over"
+    return gone
+
+
+@internal
+@pure
+def _ones(bits: uint256) -> uint256:
+    """
+    @return How many of the lower 64 bits are set: sums of pairs, of fours, of bytes, of all.
+    """
+    pairs: uint256 = unsafe_sub(bits, (bits >> 1) & PAIRS)
+    fours: uint256 = unsafe_add(pairs & FOURS, (pairs >> 2) & FOURS)
+    bytes_: uint256 = unsafe_add(fours, fours >> 4) & BYTES
+    return unsafe_mul(bytes_, ONES) >> 56 & LOW_8

@@ -74,11 +74,8 @@ def operators_of(group: uint256) -> DynArray[uint256, MAX_SEATS]:
     @notice Operators seat by seat, those of vacant seats included.
     """
     listed: DynArray[uint256, MAX_SEATS] = []
-    operator_id: uint256 = 0
-    price: uint256 = 0
     for seat: uint256 in range(seat_book._group(group).drawn, bound=MAX_SEATS):
-        operator_id, price = seat_book._seat(group, seat)
-        listed.append(operator_id)
+        listed.append(seat_book._operator(group, seat))
     return listed
 
 
@@ -94,10 +91,8 @@ def held_by(group: uint256, operator_ids: DynArray[uint256, MAX_NAMED]) -> DynAr
     held: DynArray[uint256, MAX_NAMED] = []
     for _: uint256 in operator_ids:
         held.append(0)
-    operator_id: uint256 = 0
-    price: uint256 = 0
     for seat: uint256 in range(record.drawn, bound=MAX_SEATS):
-        operator_id, price = seat_book._seat(group, seat)
+        operator_id: uint256 = seat_book._operator(group, seat)
         is_marked: bool = (marked >> seat) & 1 == 1
         successor: uint256 = 0
         if is_marked:

@@ -52,6 +52,7 @@ def _finish(id: bytes32, entry: file_records.Entry, state: IStorageMarket.FileSt
     final.state = state
     final.deposit = 0
     file_records._save_stored(id, final)
+    file_records._save_place(id, final)
     owner: address = file_records._shape(id).owner
     credits._credit(owner, rest)
     log IStorageMarket.FileEnded(id=id, group=entry.group, owner=owner, state=state, cost=cost, refund=rest)

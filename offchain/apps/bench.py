@@ -12,7 +12,7 @@ from offchain.apps.home import project_root
 from offchain.apps.output import print_json, print_table, say
 from offchain.core.errors import InvalidInput, NotFound
 
-AREAS: Final = ("da", "storage", "staking", "chain", "demo")
+AREAS: Final = ("da", "storage", "compute", "attest", "agents", "staking", "chain", "demo")
 COLUMNS: Final = ("name", "value", "unit", "bar", "ok", "baseline", "ratio", "command")
 
 
@@ -20,7 +20,7 @@ class UnknownArea(InvalidInput):
     """There are no benchmarks of that name."""
 
     code = "bench.unknown_area"
-    next_step = "Choose da, storage, staking, chain, demo or all."
+    next_step = "Choose da, storage, compute, attest, agents, staking, chain, demo or all."
 
 
 class NoBenchmarks(NotFound):

@@ -7,7 +7,27 @@ import sys
 
 import typer
 
-from offchain.apps.commands import attack, chain_processes, da, kv, lookup, stake, storage, system
+from offchain.apps.commands import (
+    agent,
+    agent_host,
+    agent_leases,
+    agent_run,
+    attack,
+    attest,
+    chain_processes,
+    compute,
+    compute_measures,
+    da,
+    jobs,
+    key,
+    kv,
+    lookup,
+    node,
+    provider,
+    stake,
+    storage,
+    system,
+)
 from offchain.apps.exit_codes import ExitCode, exit_code_of
 from offchain.apps.output import print_error, say
 from offchain.core.errors import ApogeeError
@@ -33,8 +53,19 @@ lookup.add_to(app)
 app.add_typer(da.app, name="da")
 app.add_typer(stake.app, name="stake")
 app.add_typer(storage.app, name="storage")
+app.add_typer(node.app, name="node")
 app.add_typer(kv.app, name="kv")
+compute_measures.add_to(compute.app)
+app.add_typer(compute.app, name="compute")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(key.app, name="key")
+app.add_typer(provider.app, name="provider")
+app.add_typer(attest.app, name="attest")
 app.add_typer(attack.app, name="attack")
+agent_leases.add_to(agent.app)
+agent_run.add_to(agent.app)
+agent_host.add_to(agent.app)
+app.add_typer(agent.app, name="agent")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from offchain.apps.disperser import (
 )
 from offchain.apps.home import Home, Manifest
 from offchain.apps.lifecycle import load_manifest
-from offchain.apps.network import Network, connect, deployment_file
+from offchain.apps.network import TURN_SECONDS, Network, connect, deployment_file
 from offchain.apps.output import print_json, print_result, print_table, say
 from offchain.apps.progress import ProgressLine, PutProgress
 from offchain.apps.uploads import Upload, UploadBook
@@ -34,7 +34,6 @@ from offchain.node.disk import LocalDisk
 from offchain.sdk.references import ItemReference, parse_reference
 
 THREADS: Final = 2
-LOCK_SECONDS: Final = 120.0  # another publishing process of this home is waited for
 LOCK_POLL_SECONDS: Final = 0.5
 
 
@@ -189,7 +188,7 @@ async def _publish(network: Network, home: Home, upload: Upload) -> PublishedFil
     line = ProgressLine(upload.size_bytes, "put")
     watch = PutProgress(line, blobs=parts + (parts > 1))
     loop = asyncio.get_running_loop()
-    deadline, is_told = loop.time() + LOCK_SECONDS, False
+    deadline, is_told = loop.time() + TURN_SECONDS, False
     try:
         while True:
             try:

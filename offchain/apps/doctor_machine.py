@@ -14,6 +14,7 @@ from offchain.apps.home import Home, project_root
 
 LEAST_DISK_BYTES: Final = 2_000_000_000
 LEAST_MEMORY_BYTES: Final = 2_000_000_000
+LOCKS: Final = ("requirements.lock", "requirements-torch.lock", "requirements-models.lock")
 _PIN: Final = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)")
 
 
@@ -26,13 +27,15 @@ def check_python(_: Home) -> Iterator[Finding]:
 
 
 def check_packages(_: Home) -> Iterator[Finding]:
-    lock = project_root() / "requirements.lock"
-    if not lock.exists():
+    locks = [path for name in LOCKS if (path := project_root() / name).exists()]
+    if not locks:
         yield Finding("packages", Level.WARN, "no lock file here", "run from a full checkout")
         return
-    pins = [match.groups() for line in lock.read_text().splitlines() if (match := _PIN.match(line))]
-    installed = {
-        _canonical(found.metadata["Name"]): found.version for found in metadata.distributions()
+    lines = [line for lock in locks for line in lock.read_text().splitlines()]
+    pins = [match.groups() for line in lines if (match := _PIN.match(line))]
+    installed = {  # "+cpu", "+cu130" name a build of a version
+        _canonical(found.metadata["Name"]): found.version.split("+")[0]
+        for found in metadata.distributions()
     }
     wrong = [
         f"{name} {installed.get(_canonical(name), 'absent')} (lock: {version})"

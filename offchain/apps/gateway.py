@@ -5,6 +5,7 @@ after, so that `apogee da put` and the worker get their turn.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -19,11 +20,13 @@ from typing import Final
 from offchain.apps.api_key import NAME, ensure_api_key
 from offchain.apps.disperser import READ_SECONDS, ROLE, ledger_of, open_publisher
 from offchain.apps.files import write_json
+from offchain.apps.gateway_compute import compute_face
 from offchain.apps.home import GATEWAY, LOOPBACK, Home, Manifest
 from offchain.apps.keystore import Keystore
 from offchain.apps.logging import configure_logging
 from offchain.apps.network import Network, connect, deployment_file
 from offchain.apps.settings import GatewaySettings, read_settings
+from offchain.apps.storage_client import open_files
 from offchain.chain.keys import LocalSigner
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import ApogeeError
@@ -44,13 +47,16 @@ from offchain.gateway.lease import PublisherLease
 from offchain.gateway.model import Lane, Quote, Sample, show
 from offchain.gateway.publish import DeskParts, DeskRules, PublishDesk
 from offchain.gateway.standing import Standings
+from offchain.gateway.storage_door import OpenedFiles, StorageDoor
 from offchain.node.peer_limits import PeerLimits, PeerRate
 
 IDLE_SECONDS: Final = 0.5  # the publisher is kept so long after its last use
 LOCK_SECONDS: Final = 2.0  # another publishing process is waited for, before 503
 RATE: Final = PeerRate(per_second=5_000, burst=10_000)  # every local program is one peer
 CONNECTION_VERSION: Final = 1
+STORAGE_JOURNAL: Final = "gateway-puts"
 MOST_BLAME: Final = 64
+GC_THRESHOLDS: Final = (20_000, 20, 50)  # a request makes some thousand objects, none in circles
 log = logging.getLogger(__name__)
 
 
@@ -76,7 +82,13 @@ async def _serve(gateway: "_Gateway", port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(HttpNodeClient())
-        server = gateway_server(build_gateway_app(gateway.face(client)), port)
+        face = gateway.face(client)
+        if face.storage is not None:
+            await stack.enter_async_context(face.storage.open())
+        server = gateway_server(build_gateway_app(face), port)
+        gc.collect()
+        gc.freeze()  # what is here now stays: the collector need not walk it again and again
+        gc.set_threshold(*GC_THRESHOLDS)
         log.info("gateway_started", extra={"port": port})
         await server.serve()
     log.info("gateway_stopped")
@@ -112,6 +124,7 @@ class _Gateway:
         )
         desk = self._desk()
         trail = ChainTrail(self._network.node, self._network.entrance)
+        compute = compute_face(self._home, self._network, settings)
         return GatewayFace(
             desk=desk,
             reader=PartReader(self._ledger, client, self._engine, whole),
@@ -121,7 +134,16 @@ class _Gateway:
             key=ApiKey(ensure_api_key(self._home)),
             limits=PeerLimits(RATE, time.monotonic),
             readiness=self._readiness,
+            keys=compute.desk,
+            compute=compute,
+            storage=StorageDoor(self._open_storage),
         )
+
+    @asynccontextmanager
+    async def _open_storage(self) -> AsyncIterator[OpenedFiles]:
+        opening = open_files(self._home, self._settings.rpc_url, journal_name=STORAGE_JOURNAL)
+        async with opening as opened:
+            yield OpenedFiles(opened.files, opened.epoch_seconds)
 
     def _desk(self) -> PublishDesk:
         settings = self._settings

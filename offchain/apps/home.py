@@ -9,6 +9,7 @@
   storage/<n>/          shards of one storage-node
   disperser/            journal, uploads     jobs/         queues of the embedded broker
   gateway/              answers kept         connection.json  where programs find all this
+  relayers/<role>/      verdicts given, and the evidence they rest on
 
 Source: docs/how-to/run-apogee-locally.md.
 """
@@ -18,12 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offchain.apps.files import FileUnreadable, read_json, write_json
+from offchain.chain.devnet.ports import free_ports
 from offchain.core.errors import Unavailable
 
 LOOPBACK = "127.0.0.1"
 MANIFEST_VERSION = 1
 NETWORK = "devnet"
 GATEWAY = "gateway"
+AUDITOR = "auditor"
+RELAYER = "relayer"
 
 
 class NoFreePort(Unavailable):
@@ -156,7 +160,7 @@ def process_names(nodes: int) -> list[str]:
     """Every process of a home that has an HTTP face."""
     numbers = range(nodes)
     da_nodes, storage_nodes = map(node_name, numbers), map(storage_node_name, numbers)
-    return ["devnet", *da_nodes, *storage_nodes, GATEWAY]
+    return ["devnet", *da_nodes, *storage_nodes, GATEWAY, RELAYER]
 
 
 def node_name(index: int) -> str:
@@ -169,14 +173,7 @@ def storage_node_name(index: int) -> str:
 
 def choose_ports(names: list[str]) -> dict[str, int]:
     """A free loopback port for each name, all different."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in names]
-    try:
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
-    finally:
-        for each in sockets:
-            each.close()
+    return dict(zip(names, free_ports(len(names)), strict=True))
 
 
 def is_port_free(port: int) -> bool:
@@ -187,3 +184,8 @@ def is_port_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def auditor_heartbeat(home: Home) -> Path:
+    """Touched while the auditor works."""
+    return home.root / "auditors" / "heartbeat"

@@ -3,12 +3,17 @@
   keys/passphrase          made once, 0600; protects the files against being copied alone
   keys/<role>.json         owner or account key, keystore v3 (scrypt), 0600
   keys/<role>.bls.json     BLS12-381 secret, same cipher and file form, 0600
+  keys/.lock               held while a key is made: two processes may want the same one
 
 Keys that everybody knows are refused off a devnet by the sender of transactions.
 """
 
+import fcntl
 import json
+import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -46,17 +51,20 @@ class Keystore:
     def account(self, role: str) -> AccountKey:
         """The account of a role, made when there is none. Raises: KeyUnreadable."""
         path = self._folder / f"{role}.json"
-        secret = self._read(path) if path.exists() else self._make(path, secrets.token_bytes(32))
-        return account_key(secret)
+        if not path.exists():
+            with self._alone():
+                if not path.exists():
+                    self._make(path, secrets.token_bytes(32))
+        return account_key(self._read(path))
 
     def bls(self, role: str) -> SecretKey:
         """The BLS key of a role, made when there is none. Raises: KeyUnreadable."""
         path = self._folder / f"{role}{BLS_SUFFIX}"
-        if path.exists():
-            return SecretKey(int.from_bytes(self._read(path), "big"))
-        key = SecretKey.from_seed(secrets.token_bytes(48))
-        self._make(path, key.to_bytes())
-        return key
+        if not path.exists():
+            with self._alone():
+                if not path.exists():
+                    self._make(path, SecretKey.from_seed(secrets.token_bytes(48)).to_bytes())
+        return SecretKey(int.from_bytes(self._read(path), "big"))
 
     def has(self, role: str) -> bool:
         return (self._folder / f"{role}.json").exists()
@@ -70,14 +78,24 @@ class Keystore:
         """Every role that has a BLS key here."""
         return sorted(path.name.removesuffix(BLS_SUFFIX) for path in self._paths(BLS_SUFFIX))
 
-    def _make(self, path: Path, secret: bytes) -> bytes:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Make keys while no other process or thread does."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _make(self, path: Path, secret: bytes) -> None:
         from eth_keyfile.keyfile import create_keyfile_json
 
         wrapped = create_keyfile_json(
             secret, self._passphrase(), kdf="scrypt", iterations=SCRYPT_ROUNDS
         )
         write_bytes(path, json.dumps(wrapped).encode(), mode=PRIVATE)
-        return secret
 
     def _read(self, path: Path) -> bytes:
         from eth_keyfile.keyfile import decode_keyfile_json

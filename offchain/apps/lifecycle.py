@@ -8,7 +8,7 @@ from typing import Final
 
 from offchain.apps import processes
 from offchain.apps.files import FileMissing
-from offchain.apps.home import LOOPBACK, Home, Manifest
+from offchain.apps.home import AUDITOR, LOOPBACK, Home, Manifest, auditor_heartbeat
 from offchain.apps.processes import Health, Identity, heartbeat_health, http_health, rpc_health
 from offchain.apps.supervisor import NotRunning, owner_of
 from offchain.core.errors import NotFound, Unavailable
@@ -45,16 +45,22 @@ class ProcessRow:
 
 def process_rows(home: Home, manifest: Manifest) -> list[ProcessRow]:
     """Every process of a home with its health right now."""
-    names = [*manifest.ports, "worker"]
+    names = [*manifest.ports, "worker", AUDITOR]
     return [_row(home, manifest, name) for name in names]
 
 
 def health_of(home: Home, manifest: Manifest, name: str) -> Health:
     """How the health of a process of this home is asked."""
-    if name == "worker":
-        return heartbeat_health(heartbeat_file(home))
+    heartbeat = heartbeat_of(home, name)
+    if heartbeat:
+        return heartbeat_health(heartbeat)
     url = manifest.url(name)
     return rpc_health(url) if name == "devnet" else http_health(f"{url}/healthz")
+
+
+def heartbeat_of(home: Home, name: str) -> Path | None:
+    """What a process that answers nobody touches while it works."""
+    return {"worker": heartbeat_file(home), AUDITOR: auditor_heartbeat(home)}.get(name)
 
 
 def heartbeat_file(home: Home) -> Path:

@@ -4,8 +4,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from offchain.agents.onchain_account import AgentAccountClient
+from offchain.agents.onchain_leases import AgentLeasesClient
+from offchain.agents.onchain_market import AgentMarketClient
+from offchain.agents.onchain_nft import AgentNFTClient
+from offchain.agents.onchain_registries import (
+    AgentIdentityClient,
+    AgentReputationClient,
+    AgentValidationClient,
+)
+from offchain.agents.onchain_verifier import (
+    DeliveryFraudProofsClient,
+    KeyDeliveryVerifierClient,
+)
 from offchain.apps.home import NETWORK, Home
 from offchain.apps.keystore import AccountKey
+from offchain.attestation.onchain_fraud import (
+    AttestationDemandsClient,
+    AttestationFraudProofsClient,
+)
+from offchain.attestation.onchain_registry import AttestationRegistryClient
 from offchain.chain.adapters.rpc import HttpTransport
 from offchain.chain.deployments import Deployments, load_deployments
 from offchain.chain.dispatch import SenderPolicy
@@ -13,6 +31,11 @@ from offchain.chain.keys import LocalSigner
 from offchain.chain.model import Address, parse_address
 from offchain.chain.node import Node
 from offchain.chain.sender import TransactionSender
+from offchain.compute.onchain_audit_court import AuditCourtClient
+from offchain.compute.onchain_escrow import ComputeEscrowClient
+from offchain.compute.onchain_job_market import JobMarketClient
+from offchain.compute.onchain_receipt_court import ReceiptCourtClient
+from offchain.compute.onchain_registry import ServiceRegistryClient
 from offchain.core.errors import NotFound
 from offchain.da.onchain import DAEntranceClient, DASignersClient
 from offchain.da.onchain_challenges import DAChallengesClient, DAFraudProofsClient
@@ -25,13 +48,16 @@ from offchain.staking.onchain import (
     StakeManagerClient,
 )
 from offchain.storage.onchain_draws import StorageDrawsClient
+from offchain.storage.onchain_fraud import KVFraudProofsClient
 from offchain.storage.onchain_log import KVStreamsClient, StorageLogClient
 from offchain.storage.onchain_market import StandingOrdersClient, StorageMarketClient
 from offchain.storage.onchain_proofs import StorageProofsClient
 from offchain.storage.onchain_seats import StorageSeatsClient
 
 # A devnet may be reorganised on purpose; three blocks are followed before an effect is settled.
-DEVNET_POLICY = SenderPolicy(finality_blocks=3)
+# What a join costs depends on who joined before it and in which epoch: up to half as much again.
+DEVNET_POLICY = SenderPolicy(finality_blocks=3, gas_margin_bps=20_000)
+TURN_SECONDS: Final = 120.0  # a node of the same operator may be sending
 # From this depth on no sender repeats an effect, so only from here on may its inputs be forgotten.
 SETTLED_DEPTH: Final = DEVNET_POLICY.finality_blocks + 1
 
@@ -59,11 +85,29 @@ class Network:
     fraud_proofs: DAFraudProofsClient
     log: StorageLogClient
     streams: KVStreamsClient
+    false_roots: KVFraudProofsClient
     seats: StorageSeatsClient
     draws: StorageDrawsClient
     market: StorageMarketClient
     orders: StandingOrdersClient
     proofs: StorageProofsClient
+    services: ServiceRegistryClient
+    escrow: ComputeEscrowClient
+    receipts: ReceiptCourtClient
+    audits: AuditCourtClient
+    jobs: JobMarketClient
+    attestations: AttestationRegistryClient
+    false_verdicts: AttestationFraudProofsClient
+    evidence_demands: AttestationDemandsClient
+    verifier: KeyDeliveryVerifierClient
+    delivery_proofs: DeliveryFraudProofsClient
+    agents: AgentNFTClient
+    agent_market: AgentMarketClient
+    agent_leases: AgentLeasesClient
+    agent_account: AgentAccountClient
+    agent_identity: AgentIdentityClient
+    agent_reputation: AgentReputationClient
+    agent_validation: AgentValidationClient
 
     @property
     def chain_id(self) -> int:
@@ -92,16 +136,39 @@ def connect(rpc_url: str, file: Path) -> Network:
         fraud_proofs=DAFraudProofsClient(deployments, node),
         log=StorageLogClient(deployments, node),
         streams=KVStreamsClient(deployments, node),
+        false_roots=KVFraudProofsClient(deployments, node),
         seats=StorageSeatsClient(deployments, node),
         draws=StorageDrawsClient(deployments, node),
         market=StorageMarketClient(deployments, node),
         orders=StandingOrdersClient(deployments, node),
         proofs=StorageProofsClient(deployments, node),
+        services=ServiceRegistryClient(deployments, node),
+        escrow=ComputeEscrowClient(deployments, node),
+        receipts=ReceiptCourtClient(deployments, node),
+        audits=AuditCourtClient(deployments, node),
+        jobs=JobMarketClient(deployments, node),
+        attestations=AttestationRegistryClient(deployments, node),
+        false_verdicts=AttestationFraudProofsClient(deployments, node),
+        evidence_demands=AttestationDemandsClient(deployments, node),
+        verifier=KeyDeliveryVerifierClient(deployments, node),
+        delivery_proofs=DeliveryFraudProofsClient(deployments, node),
+        agents=AgentNFTClient(deployments, node),
+        agent_market=AgentMarketClient(deployments, node),
+        agent_leases=AgentLeasesClient(deployments, node),
+        agent_account=AgentAccountClient(deployments, node),
+        agent_identity=AgentIdentityClient(deployments, node),
+        agent_reputation=AgentReputationClient(deployments, node),
+        agent_validation=AgentValidationClient(deployments, node),
     )
 
 
 def open_sender(
-    network: Network, home: Home, role: str, account: AccountKey, *, lock_seconds: float = 0
+    network: Network,
+    home: Home,
+    role: str,
+    account: AccountKey,
+    *,
+    lock_seconds: float = TURN_SECONDS,
 ) -> TransactionSender:
     """The one sender of an account of this home; its outbox survives a kill.
 

@@ -42,7 +42,6 @@ REPAIR_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 3.0
 EARN_SECONDS: Final = 15.0
 PROSECUTE_SECONDS: Final = 3.0
-LOCK_SECONDS: Final = 30.0
 JITTER: Final = 0.2
 log = logging.getLogger(__name__)
 
@@ -76,9 +75,7 @@ def chores_of(
 ) -> list[Chore]:
     """Everything an honest node does by itself, beside collecting."""
     account = operator.account
-    opening = partial(
-        open_sender, network, operator.home, operator.role, account, lock_seconds=LOCK_SECONDS
-    )
+    opening = partial(open_sender, network, operator.home, operator.role, account)
     sender = LeasedSender(address_of(account), opening)
     desk = ChainChallenges(network.node, network.entrance, network.challenges, sender)
     fraud = ChainFraud(network.node, network.entrance, network.fraud_proofs, sender)

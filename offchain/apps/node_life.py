@@ -34,27 +34,44 @@ class NodeLife:
 
     async def run(self, serve: Callable[[int], Awaitable[None]]) -> None:
         """Hold the folder and call `serve` with the operator's id, once the chain knows it."""
+
+        async def registered() -> None:
+            operator = await self._registered_operator()
+            if operator:
+                await serve(operator)
+
+        await self.hold(registered)
+
+    async def hold(self, serve: Callable[[], Awaitable[None]]) -> None:
+        """Hold the folder and call `serve`: no operator is needed for it."""
         loop = asyncio.get_running_loop()
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(self._folder)
         try:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._stop.set)
-            operator = await self._registered_operator()
-            if operator:
-                await serve(operator)
+            await serve()
         finally:
             lock.close()
         log.info("node_stopped")
 
+    def end(self) -> None:
+        """As if it had been told to stop."""
+        self._stop.set()
+
     async def serve_beside(self, server: uvicorn.Server, chores: Sequence[Chore]) -> None:
         """Serve and do chores until SIGTERM, Ctrl-C or the end of the server."""
+        await self.serve_all([server], chores)
+
+    async def serve_all(self, servers: Sequence[uvicorn.Server], chores: Sequence[Chore]) -> None:
+        """As `serve_beside`; when one server ends, all do."""
         tasks = [asyncio.create_task(repeat(chore)) for chore in chores]
-        serving = asyncio.create_task(server.serve())
+        serving = [asyncio.create_task(one.serve()) for one in servers]
         stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        await serving
+        await asyncio.wait({stopping, *serving}, return_when=asyncio.FIRST_COMPLETED)
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*serving)
         for task in (*tasks, stopping):
             task.cancel()
         await asyncio.gather(*tasks, stopping, return_exceptions=True)

@@ -1,7 +1,8 @@
 """Making a home's operators members: funded, registered with a BLS key, staked, joined.
 
-An operator with a node serves DA, STORAGE and RELAYER, which fills the seats of the random beacon;
-the disperser only stakes in DA. Its ask says for how much and until when its storage node keeps.
+An operator with a node serves DA, STORAGE, RELAYER, which fills the seats of the random beacon, and
+ALIGNMENT, which audits; the disperser only stakes in DA. Its ask says for how much and until when
+its storage node keeps.
 
 Each step looks at the chain first, so running it again continues where it stopped. Transactions of
 different accounts wait together, so nine operators take four blocks, not thirty-six.
@@ -28,6 +29,7 @@ FUND_WEI: Final = 2_000 * WEI_PER_COIN
 STAKE_WEI: Final = 1_000 * WEI_PER_COIN
 RELAYER_STAKE_WEI: Final = 200 * WEI_PER_COIN  # twice the least: room for a missed seat
 STORAGE_STAKE_WEI: Final = 200 * WEI_PER_COIN  # the least, and collateral for many seats
+ALIGNMENT_STAKE_WEI: Final = 20 * WEI_PER_COIN  # twice the least: room for a missed ballot
 COMMISSION_BPS: Final = 1_000
 ASK_WEI: Final = 409_600_000  # for 2^30 byte-seconds: about one coin for a terabyte and month
 ASK_BYTES: Final = 1 << 40
@@ -163,6 +165,10 @@ class Enrolment:
         if one.endpoint is not None and not stake.is_member(relays, at=at):
             call = stake.join(Service.RELAYER, COMMISSION_BPS, stake_wei=RELAYER_STAKE_WEI)
             yield "relayer", call
+        audits = pool_id(operator_id, Service.ALIGNMENT)
+        if one.endpoint is not None and not stake.is_member(audits, at=at):
+            call = stake.join(Service.ALIGNMENT, COMMISSION_BPS, stake_wei=ALIGNMENT_STAKE_WEI)
+            yield "alignment", call
         keeps = pool_id(operator_id, Service.STORAGE)
         if one.storage_endpoint is not None and not stake.is_member(keeps, at=at):
             call = stake.join(Service.STORAGE, COMMISSION_BPS, stake_wei=STORAGE_STAKE_WEI)

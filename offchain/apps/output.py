@@ -8,7 +8,10 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 
+from offchain.apps.shown_text import shown
 from offchain.core.errors import ApogeeError, kind_of
+
+MAX_FIELD = 2_000  # characters of an error's field that are shown
 
 KIND_WORDS = {
     "InvalidInput": "Wrong input",
@@ -79,7 +82,8 @@ def error_text(error: ApogeeError) -> str:
     """What happened, why, and what to type next."""
     word = KIND_WORDS[kind_of(error).__name__]
     lines = [f"{word}: {error.message} ({error.code})"]
-    lines += [f"  {name}: {value}" for name, value in error.fields.items()]
+    # what strangers wrote may be in a field: a contract's reason, a file's name
+    lines += [f"  {name}: {shown(str(value), MAX_FIELD)}" for name, value in error.fields.items()]
     lines.append(f"  next: {error.next_step}")
     return "\n".join(lines)
 

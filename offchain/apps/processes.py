@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import psutil
 
@@ -28,6 +28,19 @@ START_TIME_TOLERANCE_SECONDS: Final = 0.05
 Health = Callable[[], str | None]  # None: healthy; otherwise why not, in words
 
 
+class Child(Protocol):
+    """A running process of ours, as `subprocess.Popen` shows it."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises: subprocess.TimeoutExpired."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
     """How one process is started, watched and stopped."""
@@ -38,6 +51,7 @@ class ProcessSpec:
     pid_file: Path
     health: Health
     environment: Mapping[str, str] = field(default_factory=dict)
+    heartbeat: Path | None = None  # removed before a start: an earlier run's says nothing
     start_seconds: float = 90.0  # until the first healthy answer
     stop_seconds: float = 15.0  # between SIGTERM and SIGKILL
 
@@ -75,11 +89,23 @@ class Identity:
         return drift < START_TIME_TOLERANCE_SECONDS and not is_zombie
 
 
-def start(spec: ProcessSpec) -> subprocess.Popen[bytes]:
-    """Start a process with its output appended to its log. Call from a thread that stays alive."""
+def start(spec: ProcessSpec, fork: Callable[[ProcessSpec], Child | None] | None = None) -> Child:
+    """Start a process with its output appended to its log. Call from a thread that stays alive.
+
+    `fork` may have it at once from one that is like it; where it does not, it starts from nothing.
+    """
     spec.log.parent.mkdir(parents=True, exist_ok=True)
+    if spec.heartbeat:
+        spec.heartbeat.unlink(missing_ok=True)
+    child = (fork(spec) if fork else None) or _spawn(spec)
+    with suppress(psutil.Error):
+        Identity.of(child.pid).save(spec.pid_file)
+    return child
+
+
+def _spawn(spec: ProcessSpec) -> Child:
     with spec.log.open("ab") as log:
-        child = subprocess.Popen(  # noqa: S603 - argv is built by this package
+        return subprocess.Popen(  # noqa: S603 - argv is built by this package
             spec.argv,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -88,9 +114,6 @@ def start(spec: ProcessSpec) -> subprocess.Popen[bytes]:
             start_new_session=True,
             preexec_fn=lifeline_to(os.getpid()),  # noqa: PLW1509 - two system calls, no locks
         )
-    with suppress(psutil.Error):
-        Identity.of(child.pid).save(spec.pid_file)
-    return child
 
 
 def inherited_environment() -> dict[str, str]:
@@ -100,13 +123,13 @@ def inherited_environment() -> dict[str, str]:
     return environment_for_children()
 
 
-def ask_to_stop(child: subprocess.Popen[bytes]) -> None:
+def ask_to_stop(child: Child) -> None:
     """SIGTERM without waiting."""
     if child.poll() is None:
         _signal_group(child.pid, signal.SIGTERM)
 
 
-def stop(child: subprocess.Popen[bytes], seconds: float) -> int:
+def stop(child: Child, seconds: float) -> int:
     """SIGTERM, wait, then SIGKILL to the whole group; returns the exit status."""
     if child.poll() is None:
         _signal_group(child.pid, signal.SIGTERM)
@@ -116,10 +139,10 @@ def stop(child: subprocess.Popen[bytes], seconds: float) -> int:
             _signal_group(child.pid, signal.SIGKILL)
             child.wait()
     _signal_group(child.pid, signal.SIGKILL)  # whatever the leader left behind
-    return child.returncode
+    return child.wait()
 
 
-def kill(child: subprocess.Popen[bytes]) -> None:
+def kill(child: Child) -> None:
     """SIGKILL to the whole group: what a power cut looks like."""
     _signal_group(child.pid, signal.SIGKILL)
     child.wait()

@@ -22,6 +22,7 @@ from offchain.core.errors import InvalidInput
 
 FILE = Path("apogee.toml")
 TABLE = ("apogee",)
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=200)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Backend = Literal["auto", "anvil", "pyevm"]
 
@@ -114,6 +115,12 @@ class StorageNodeSettings(ChainSettings):
     scrub_days: Annotated[float, Field(gt=0, le=365)] = 30.0  # every shard is re-read once in
     scrub_mb_s: Annotated[float, Field(gt=0, le=100_000)] = 20.0  # and never faster than
     upload_mb: Annotated[int, Field(ge=40, le=65_536)] = 96  # bodies in memory at once
+    streams: Annotated[str, Field(max_length=70_000)] = "all"  # to follow: all, none, or ids
+    stream_limit: Annotated[int, Field(ge=0, le=65_536)] = 4_096  # followed at most
+    stream_peers: tuple[Url, ...] = ()  # to open streams from; replica seats when not given
+    # Where batches are published when the operator has no DA stake of its own.
+    stream_gateway: Url | None = None
+    stream_gateway_key: SecretStr | None = None
     # Drills on a devnet: how the node cheats after it has signed.
     adversary: Literal["withhold", "silent", "slow", "wrong-bytes", "swapped", "short"] | None = (
         None
@@ -127,6 +134,15 @@ class GatewaySettings(ChainSettings):
     gateway_threads: Annotated[int, Field(ge=1, le=64)] = 2  # for encoding and decoding
     item_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0  # a shared matrix fills so long
     open_blobs: Annotated[int, Field(ge=1, le=1_024)] = 64  # between answer and certificate
+    # Keys, vouchers, receipts: sqlite:///FILE or postgresql://..; a file of the home when not given
+    book_url: SecretStr | None = None
+    # Whose deposits pay providers, if the gateway's key is only that account's delegate.
+    payer: Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")] | None = None
+    # An EIP-3009 token that x402 payments are taken in, as ADDRESS:NAME:VERSION of its EIP-712
+    # domain; without one, requests need an API key.
+    x402_asset: Annotated[
+        str | None, Field(pattern=r"^0x[0-9a-fA-F]{40}:[^:]{1,64}:[^:]{1,16}$")
+    ] = None
 
 
 BrokerUrl = Annotated[str, Field(pattern=r"^(redis|rediss|amqp|amqps)://[^\s]+$", max_length=2_000)]
@@ -139,6 +155,33 @@ class WorkerSettings(ChainSettings):
     worker_pool: Literal["solo", "prefork"] = "solo"  # solo is one process; prefork uses more cores
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 1
     reconcile_seconds: Annotated[float, Field(gt=0, le=3_600)] = 2.0  # between looks at the chain
+
+
+class ProviderSettings(ChainSettings):
+    """`apogee provider`: services of this home that are sold."""
+
+    provider_role: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "provider"
+    provider_port: Port | None = None  # read from provider.json when not given
+    settle_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None  # from the escrow's lock
+    tee: Literal["auto", "none"] = "auto"  # a devnet's software TEE where there is one
+    adversary: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,24}$")] | None = None  # devnet drills
+
+
+class AuditorSettings(ChainSettings):
+    """`apogee auditor`: whose seats it fills, and which models it has beside the default ones."""
+
+    roles: Annotated[tuple[str, ...], Field(max_length=64)] = ()  # none: every operator of the home
+    model_folders: Annotated[tuple[Path, ...], Field(max_length=16)] = ()
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]{1,2})?)$")] = "cpu"
+
+
+class RelayerSettings(ChainSettings):
+    """`apogee relayer`: for whom it judges, and where it answers."""
+
+    roles: Annotated[tuple[str, ...], Field(max_length=64)] = ()  # none: every operator of the home
+    relayer_port: Port | None = None  # read from the home when not given
+    # How many of its operators deliver agents too, in an enclave of their own.
+    oracles: Annotated[int, Field(ge=0, le=16)] = 6
 
 
 def environment_for_children() -> dict[str, str]:

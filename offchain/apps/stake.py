@@ -121,7 +121,7 @@ def register(one: Actor) -> int:
         found = one.network.stake.operator_of(one.address, at=one.at)
         return {"operator": found, "role": one.role}
 
-    return _perform(one, call, f"stake.register:{account.address}", told)
+    return perform(one, call, f"stake.register:{account.address}", told)
 
 
 def join(one: Actor, service: str, amount: str) -> int:
@@ -130,7 +130,7 @@ def join(one: Actor, service: str, amount: str) -> int:
     _operator(one)
     call = one.network.stake.join(number, COMMISSION_BPS, stake_wei=wei)
     told: dict[str, object] = {"staked": show_amount(wei), "service": service}
-    return _perform(one, call, one.unique_key(f"stake.join:{service}"), lambda _: told)
+    return perform(one, call, one.unique_key(f"stake.join:{service}"), lambda _: told)
 
 
 def deposit(one: Actor, service: str, amount: str) -> int:
@@ -139,7 +139,7 @@ def deposit(one: Actor, service: str, amount: str) -> int:
     _operator(one)
     call = one.network.stake.deposit(number, amount_wei=wei)
     told: dict[str, object] = {"deposited": show_amount(wei), "service": service}
-    return _perform(one, call, one.unique_key(f"stake.deposit:{service}"), lambda _: told)
+    return perform(one, call, one.unique_key(f"stake.deposit:{service}"), lambda _: told)
 
 
 def delegate(one: Actor, pool: int, amount: str) -> int:
@@ -147,7 +147,7 @@ def delegate(one: Actor, pool: int, amount: str) -> int:
     wei = parse_amount(amount)
     call = one.network.stake.delegate(pool, 0, amount_wei=wei)
     told: dict[str, object] = {"delegated": show_amount(wei), "pool": pool}
-    return _perform(one, call, one.unique_key(f"stake.delegate:{pool}"), lambda _: told)
+    return perform(one, call, one.unique_key(f"stake.delegate:{pool}"), lambda _: told)
 
 
 def undelegate(one: Actor, pool: int, shares: int | None) -> int:
@@ -156,13 +156,13 @@ def undelegate(one: Actor, pool: int, shares: int | None) -> int:
     if not held:
         raise NothingDelegated(pool=pool, role=one.role)
     call = one.network.stake.request_exit(pool, held if shares is None else shares)
-    return _perform(one, call, one.unique_key(f"stake.undelegate:{pool}"), partial(_tickets, one))
+    return perform(one, call, one.unique_key(f"stake.undelegate:{pool}"), partial(_tickets, one))
 
 
 def redelegate(one: Actor, ticket: int) -> int:
     """Move what a ticket holds into the pool it names, once it has matured."""
     call = one.network.stake.redelegate(ticket)
-    return _perform(one, call, f"stake.redelegate:{ticket}", lambda _: {"ticket": ticket})
+    return perform(one, call, f"stake.redelegate:{ticket}", lambda _: {"ticket": ticket})
 
 
 def exit_pool(one: Actor, service: str, amount: str) -> int:
@@ -170,7 +170,7 @@ def exit_pool(one: Actor, service: str, amount: str) -> int:
     wei, number = parse_amount(amount), _service(service)
     operator = _operator(one)
     call = one.network.stake.exit_own(number, wei)
-    return _perform(one, call, one.unique_key(f"stake.exit:{operator}"), partial(_tickets, one))
+    return perform(one, call, one.unique_key(f"stake.exit:{operator}"), partial(_tickets, one))
 
 
 def leave(one: Actor, service: str) -> int:
@@ -178,7 +178,7 @@ def leave(one: Actor, service: str) -> int:
     number = _service(service)
     _operator(one)
     call = one.network.stake.leave(number)
-    return _perform(one, call, one.unique_key(f"stake.leave:{service}"), partial(_tickets, one))
+    return perform(one, call, one.unique_key(f"stake.leave:{service}"), partial(_tickets, one))
 
 
 def unjail(one: Actor, service: str) -> int:
@@ -186,7 +186,7 @@ def unjail(one: Actor, service: str) -> int:
     number = _service(service)
     _operator(one)
     call = one.network.stake.unjail(number)
-    return _perform(
+    return perform(
         one, call, one.unique_key(f"stake.unjail:{service}"), lambda _: {"service": service}
     )
 
@@ -197,7 +197,7 @@ def commission(one: Actor, service: str, bps: int) -> int:
     _operator(one)
     call = one.network.stake.set_commission(number, bps)
     told: dict[str, object] = {"service": service, "commission_bps": bps}
-    return _perform(one, call, one.unique_key(f"stake.commission:{service}"), lambda _: told)
+    return perform(one, call, one.unique_key(f"stake.commission:{service}"), lambda _: told)
 
 
 def withdraw(one: Actor, ticket: int) -> int:
@@ -208,7 +208,7 @@ def withdraw(one: Actor, ticket: int) -> int:
         [event] = one.network.stake.events_in(Withdrawn, receipt.logs)
         return {"ticket": ticket, "withdrawn": show_amount(event.amount)}
 
-    return _perform(one, call, f"stake.withdraw:{ticket}", told)
+    return perform(one, call, f"stake.withdraw:{ticket}", told)
 
 
 def claim(one: Actor, pool: int) -> int:
@@ -221,7 +221,7 @@ def claim(one: Actor, pool: int) -> int:
         events = one.network.stake.events_in(Claimed, receipt.logs)
         return {"pool": pool, "claimed": show_amount(sum(event.amount for event in events))}
 
-    return _perform(one, call, one.unique_key(f"stake.claim:{pool}"), told)
+    return perform(one, call, one.unique_key(f"stake.claim:{pool}"), told)
 
 
 def print_stakes(home: Home, rpc_url: str | None, *, as_json: bool) -> int:
@@ -256,7 +256,7 @@ def print_stakes(home: Home, rpc_url: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _perform(one: Actor, call: TypedCall, key: str, told: Told) -> int:
+def perform(one: Actor, call: TypedCall, key: str, told: Told) -> int:
     """Send a call and say what came of it; a dry one is only estimated.
 
     Raises: what the contract refuses, dry or not.

@@ -14,6 +14,7 @@ from offchain.apps.storage_client import Opened, open_files
 from offchain.apps.terms import epochs_in, parse_range, parse_term
 from offchain.core.errors import InvalidInput
 from offchain.core.units import MEGABYTE
+from offchain.node.memory import keep_freed_memory, leave_what_stays
 from offchain.storage.adapters.arrival import Arrival
 from offchain.storage.client_ports import PutStage
 from offchain.storage.file_client import PutOptions
@@ -99,6 +100,8 @@ def put(place: Place, wish: PutWish) -> int:
     """Store; the same command goes on with an interrupted one. Raises: as FileClient.put_path."""
     if wish.path is None and wish.resume is None:
         raise NothingToPut
+    keep_freed_memory()
+    leave_what_stays()
     started = time.monotonic()
     line = PutLine()
     try:
@@ -164,6 +167,8 @@ def get(
     wanted = parse_reference(reference)
     target = output or Path(wanted.hex()[:16])
     label = Label.INCLUSION if is_inclusion else Label.CONSISTENT
+    keep_freed_memory()
+    leave_what_stays()
     started = time.monotonic()
     try:
         got = asyncio.run(_get(place, wanted, target, label=label, is_raw=is_raw))

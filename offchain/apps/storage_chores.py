@@ -1,7 +1,8 @@
 """What a storage node does by itself beside serving: chores, each in its own rhythm.
 
   prove      leaves that the beacon or a demand asks its seats for
-  repair     shards that are owed and not here; seats that it is drawn to take over
+  repair     shards that are owed and not here; seats that it is drawn to take over; a loss that
+             nobody can make good is declared
   collect    shards that nobody answers for any more
 
 The first two send transactions with the operator's account, whose outbox makes each effect happen
@@ -14,15 +15,20 @@ from functools import partial
 from typing import Final
 
 from offchain.apps.network import SETTLED_DEPTH, Network, address_of, open_sender
-from offchain.apps.node_chores import LOCK_SECONDS, Chore, Operator
+from offchain.apps.node_chores import Chore, Operator
 from offchain.core.erasure import ErasureEngine
 from offchain.node.leased_sender import LeasedSender
 from offchain.storage.acquire import AcquireParts, AcquireShards
-from offchain.storage.adapters.chain_keeper import ChainKeeperDesk, ChainKeeperLedger
+from offchain.storage.adapters.chain_keeper import (
+    ChainFineTerms,
+    ChainKeeperDesk,
+    ChainKeeperLedger,
+)
 from offchain.storage.adapters.chain_ledger import ChainStorageLedger, StorageClients
 from offchain.storage.adapters.group_events import EventRules, GroupEvents
 from offchain.storage.collect import CollectParts, CollectRules, CollectShards
 from offchain.storage.keep_ports import SegmentBook
+from offchain.storage.losses import DeclareLosses, LossParts, LossRules
 from offchain.storage.ports import HeldSigner, SeatClient, ShardStore
 from offchain.storage.prove import ProveChallenges, ProveParts
 from offchain.storage.repair import RepairRules, RepairShards
@@ -32,6 +38,7 @@ PROVE_SECONDS: Final = 3.0
 REPAIR_SECONDS: Final = 5.0
 COLLECT_SECONDS: Final = 60.0
 LINGER_EPOCHS: Final = 1  # a shard is unwanted for so long before it goes
+LOSS_EPOCHS: Final = 1  # repair is tried for so long before a loss is declared
 PATIENCE_EPOCHS: Final = 3  # a vacant seat waits so long while many live: half a successor's day
 HAND_OVER_DAYS: Final = 3  # as in contracts/storage/StorageSeats.vy
 
@@ -73,20 +80,17 @@ def group_events(network: Network) -> GroupEvents:
     return GroupEvents(storage_clients(network), rules)
 
 
-def keeper_chores(network: Network, operator: Operator, parts: KeeperParts) -> list[Chore]:
+def sender_of(network: Network, operator: Operator) -> LeasedSender:
+    """The operator's sender, one for all that a node sends: its parts wait for each other alone."""
+    opening = partial(open_sender, network, operator.home, operator.role, operator.account)
+    return LeasedSender(address_of(operator.account), opening)
+
+
+def keeper_chores(network: Network, sender: LeasedSender, parts: KeeperParts) -> list[Chore]:
     """Everything an honest storage node does by itself."""
     clients = storage_clients(network)
     events, ledger = group_events(network), storage_ledger(network)
     chain = ChainKeeperLedger(clients, ledger, events, depth=SETTLED_DEPTH)
-    opening = partial(
-        open_sender,
-        network,
-        operator.home,
-        operator.role,
-        operator.account,
-        lock_seconds=LOCK_SECONDS,
-    )
-    sender = LeasedSender(address_of(operator.account), opening)
     desk = ChainKeeperDesk(clients, sender, parts.signer)
     prove = ProveChallenges(ProveParts(parts.operator, chain, desk, parts.store, parts.book))
     acquire = AcquireShards(
@@ -101,6 +105,10 @@ def keeper_chores(network: Network, operator: Operator, parts: KeeperParts) -> l
         operator=parts.operator,
         rules=RepairRules(Patience(PATIENCE_EPOCHS * epoch)),
     )
+    declare = DeclareLosses(
+        LossParts(parts.operator, chain, ChainFineTerms(clients), desk, parts.store, parts.book),
+        LossRules(patience_seconds=LOSS_EPOCHS * epoch, epoch_seconds=epoch),
+    )
     collect = CollectShards(
         CollectParts(parts.operator, chain, parts.store, parts.book, parts.is_busy),
         CollectRules(
@@ -110,7 +118,7 @@ def keeper_chores(network: Network, operator: Operator, parts: KeeperParts) -> l
     )
     return [
         Chore("prove", PROVE_SECONDS, partial(_prove, prove)),
-        Chore("repair", REPAIR_SECONDS, partial(_repair, repair)),
+        Chore("repair", REPAIR_SECONDS, partial(_repair, repair, declare)),
         Chore("collect", COLLECT_SECONDS, partial(_collect, collect)),
     ]
 
@@ -119,8 +127,9 @@ async def _prove(prove: ProveChallenges) -> int:
     return len((await prove.prove()).sent)
 
 
-async def _repair(repair: RepairShards) -> int:
-    return (await repair.repair()).count
+async def _repair(repair: RepairShards, declare: DeclareLosses) -> int:
+    report = await repair.repair()
+    return report.count + len(await declare.declare(report.unmade))
 
 
 async def _collect(collect: CollectShards) -> int:

@@ -20,6 +20,7 @@ from offchain.node.disk import LocalDisk
 from offchain.node.leased_sender import LeasedSender
 from offchain.storage.adapters.chain_index import ChainStorageIndex
 from offchain.storage.adapters.chain_ledger import ChainStorageLedger
+from offchain.storage.adapters.chain_orders import ChainOrderTill
 from offchain.storage.adapters.chain_till import ChainStorageTill
 from offchain.storage.adapters.disk_puts import DiskPuts
 from offchain.storage.adapters.http_seats import HttpSeatClient
@@ -32,7 +33,6 @@ from offchain.storage.read_file import ReadParts, ReadRules
 
 ROLE: Final = "storage-client"
 THREADS: Final = 2
-LOCK_SECONDS: Final = 120.0  # another process that sends for this account is waited for
 CLIENT_WEI: Final = 100 * 10**18  # from a devnet's faucet
 
 
@@ -47,17 +47,22 @@ class Opened:
 
 
 @asynccontextmanager
-async def open_files(home: Home, rpc_url: str | None) -> AsyncIterator[Opened]:
-    """The home's storage client. Raises: HomeNotRunning, Unavailable."""
+async def open_files(
+    home: Home, rpc_url: str | None, *, journal_name: str = "puts"
+) -> AsyncIterator[Opened]:
+    """The home's storage client; a process that lives on keeps a journal of its own.
+
+    Raises: HomeNotRunning, Unavailable.
+    """
     network = await asyncio.to_thread(network_of, home, rpc_url)
     engine = await asyncio.to_thread(choose_engine)
     account = Keystore(home.keys).account(ROLE)
     await asyncio.to_thread(fund_client, network, home, account)
-    opening = partial(open_sender, network, home, ROLE, account, lock_seconds=LOCK_SECONDS)
+    opening = partial(open_sender, network, home, ROLE, account)
     sender = LeasedSender(address_of(account), opening)
     ledger = storage_ledger(network)
     till = await asyncio.to_thread(_till_of, network, sender)
-    journal = DiskPuts(LocalDisk(), home.root / "client" / "puts")
+    journal = DiskPuts(LocalDisk(), home.root / "client" / journal_name)
     await asyncio.to_thread(journal.open)
     async with HttpSeatClient() as seats:
         put = PutParts(
@@ -74,6 +79,12 @@ async def open_files(home: Home, rpc_url: str | None) -> AsyncIterator[Opened]:
             randomness=secrets.token_bytes,
             put=put,
             terms=till,
+            orders=ChainOrderTill(
+                network.node,
+                network.orders,
+                sender,
+                first_block=network.deployments.first_block(),
+            ),
             put_rules=PutRules(settled_depth=SETTLED_DEPTH, threads=THREADS),
             read_rules=ReadRules(threads=THREADS),
         )

@@ -1,29 +1,31 @@
 """One operator's storage node: takes shards of paid files, signs, serves, scrubs, proves, repairs.
 
+It also follows key-value streams and batches writes to them (node_streams.py).
+
 Waits until the chain knows its operator, so a node may be started before it is registered.
 """
 
 import asyncio
 import logging
 import time
-from functools import partial
 from typing import Final
 
 from offchain.apps.da_node import DrillOnDevnetOnly
 from offchain.apps.home import Home, storage_node_name
 from offchain.apps.keystore import Keystore
 from offchain.apps.logging import configure_logging
-from offchain.apps.network import Network, address_of, open_sender
-from offchain.apps.node_chores import LOCK_SECONDS, Chore, Operator
+from offchain.apps.network import Network
+from offchain.apps.node_chores import Chore, Operator
 from offchain.apps.node_life import NodeLife, place_of
+from offchain.apps.node_streams import NONE, NodeStreams, StreamHost
 from offchain.apps.operators import node_role
 from offchain.apps.settings import SettingInvalid, StorageNodeSettings, read_settings
-from offchain.apps.storage_chores import KeeperParts, keeper_chores, storage_ledger
+from offchain.apps.storage_chores import KeeperParts, keeper_chores, sender_of, storage_ledger
 from offchain.chain.keys import DEVNET_CHAIN_IDS
 from offchain.core.erasure import ErasureEngine
 from offchain.node.disk import LocalDisk
 from offchain.node.journal import FileJournal
-from offchain.node.leased_sender import LeasedSender
+from offchain.node.memory import keep_freed_memory, leave_what_stays
 from offchain.node.peer_limits import PeerLimits, PeerRate
 from offchain.storage.accept_shards import AcceptShards, SeatParts, UploadLimits
 from offchain.storage.adapters.bls_held_signer import BlsHeldSigner
@@ -35,6 +37,7 @@ from offchain.storage.adapters.misconduct import CheatingServer, Misconduct
 from offchain.storage.adapters.s3_medium import S3Medium, S3Place
 from offchain.storage.bad_file import BadFiles, ProsecuteBadFiles
 from offchain.storage.describe_seat import DescribeSeat
+from offchain.storage.kv.adapters.http_face import add_kv_routes
 from offchain.storage.medium import Medium
 from offchain.storage.ports import SeatClient
 from offchain.storage.scrub import ScrubRules, ScrubShards
@@ -57,6 +60,7 @@ def run_storage_node(**flags: object) -> int:
     name = storage_node_name(settings.node_index)
     configure_logging(name, level=settings.log_level)
     home = Home.at(settings.home)
+    keep_freed_memory()
     engine = choose_engine()
     network, port = place_of(settings, home, name, settings.node_port)
     asyncio.run(_Node(home, network, engine, settings).run(port))
@@ -78,6 +82,7 @@ class _Node:
         self._account = Operator(home, self._role, account, at_a_loss=False)
         self._network = network
         self._engine = engine
+        self._sender = sender_of(network, self._account)
         self._life = NodeLife(self._folder, network, account)
         self._store: Shards | None = None
 
@@ -103,29 +108,37 @@ class _Node:
             )
             prosecute = ProsecuteBadFiles(parts.ledger, shelf, self._bad_file_desk())
             chores.append(Chore("prosecute", PROSECUTE_SECONDS, prosecute.prosecute))
-            chores += await asyncio.to_thread(keeper_chores, self._network, self._account, keeper)
+            chores += await asyncio.to_thread(keeper_chores, self._network, self._sender, keeper)
         else:
             serve = CheatingServer(serve, self._misconduct)
             log.critical("node_misbehaves", extra={"how": self._misconduct.value})
         describe = DescribeSeat(operator, parts.ledger, store, lambda: scrub.last)
         limits = PeerLimits(PeerRate(), time.monotonic)
         face = StorageFace(accept, serve, describe, self._readiness, limits)
-        server = storage_server(build_storage_app(face), port)
+        app = build_storage_app(face)
+        if self._settings.streams != NONE:
+            streams = await asyncio.to_thread(self._open_streams, operator)
+            add_kv_routes(app, streams.face)
+            chores += streams.chores
+        server = storage_server(app, port)
+        leave_what_stays()
         log.info("node_started", extra={"operator": operator, "port": port})
         await self._life.serve_beside(server, chores)
 
-    def _bad_file_desk(self) -> ChainBadFileDesk:
-        one = self._account
-        opening = partial(
-            open_sender,
+    def _open_streams(self, operator: int) -> NodeStreams:
+        host = StreamHost(
             self._network,
-            one.home,
-            one.role,
-            one.account,
-            lock_seconds=LOCK_SECONDS,
+            self._account,
+            operator,
+            self._keys.bls(self._role),
+            self._engine,
+            self._sender,
+            self._folder / "kv",
         )
-        sender = LeasedSender(address_of(one.account), opening)
-        return ChainBadFileDesk(self._network.proofs, sender)
+        return NodeStreams(host, self._settings)
+
+    def _bad_file_desk(self) -> ChainBadFileDesk:
+        return ChainBadFileDesk(self._network.proofs, self._sender)
 
     def _open_parts(self, operator: int, shelf: BadFiles) -> tuple[Shards, SeatParts]:
         store = Shards(self._medium(), self._engine)
@@ -144,7 +157,8 @@ class _Node:
         """Where shards lie. Raises: SettingInvalid."""
         settings = self._settings
         if settings.store == "folder":
-            return FolderMedium(LocalDisk(), settings.store_folder or self._folder / "shards")
+            folder = settings.store_folder or self._folder / "shards"
+            return FolderMedium(LocalDisk(past_cache=True), folder)
         if settings.s3_bucket is None:
             raise SettingInvalid(setting="s3_bucket", why="an object store needs a bucket")
         secret = settings.s3_secret_key

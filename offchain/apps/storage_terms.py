@@ -135,14 +135,12 @@ def stat(place: Place, reference: str) -> int:
 
 def renew(place: Place, wish: RenewWish) -> int:
     """Buy more epochs for one file or all. Raises: PriceAboveLimit, FileNotStored."""
-    if wish.reference is None and not wish.is_all:
-        raise NothingNamed
     limit = None if wish.max_price is None else parse_amount(wish.max_price)
 
     async def story() -> list[dict[str, object]]:
         async with open_files(place.home, place.rpc_url) as opened:
             epochs = epochs_in(parse_term(wish.term), opened.epoch_seconds)
-            files = await _chosen(opened, wish)
+            files = await chosen(opened, wish.reference, is_all=wish.is_all)
             terms = opened.files.terms
             prices = [
                 await asyncio.to_thread(terms.renewal_price, one.file_id, epochs) for one in files
@@ -244,10 +242,13 @@ def show_key(home: Home, *, as_json: bool) -> int:
     return 0
 
 
-async def _chosen(opened: Opened, wish: RenewWish) -> list[StoredFile]:
-    if wish.is_all:
+async def chosen(opened: Opened, reference: str | None, *, is_all: bool) -> list[StoredFile]:
+    """The stored files that a command is about. Raises: NothingNamed, FileNotStored."""
+    if is_all:
         return [one for one in await opened.files.files() if one.state is FileState.STORED]
-    file = (await opened.files.state(parse_reference(wish.reference or ""))).file
+    if reference is None:
+        raise NothingNamed
+    file = (await opened.files.state(parse_reference(reference))).file
     if file.state is not FileState.STORED:
         raise FileNotStored(file_id=file.file_id.hex(), state=file.state.name)
     return [file]

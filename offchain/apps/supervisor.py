@@ -7,7 +7,6 @@ One supervisor owns a home at a time: it holds a lock on `supervisor.lock`, whic
 
 import fcntl
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -17,7 +16,8 @@ from typing import Final, TextIO
 
 from offchain.apps import processes
 from offchain.apps.home import Home
-from offchain.apps.processes import Identity, ProcessSpec
+from offchain.apps.nursery import Nursery
+from offchain.apps.processes import Child, Identity, ProcessSpec
 from offchain.core.errors import Conflict, NotFound, Unavailable
 
 BACKOFF_FIRST_SECONDS: Final = 0.5
@@ -71,7 +71,7 @@ class ProcessEvent:
 @dataclass(slots=True)
 class _Watched:
     spec: ProcessSpec
-    child: subprocess.Popen[bytes]
+    child: Child
     state: State
     started: float
     failures: int = 0
@@ -135,12 +135,22 @@ class Supervisor:
         self._report = report
         self._monotonic = monotonic
         self._watched: dict[str, _Watched] = {}
+        self._nursery: Nursery | None = None
+
+    def attach(self, nursery: Nursery) -> None:
+        """From here on start what it can fork from there; it ends with `stop_all`."""
+        self._nursery = nursery
+
+    def prepare(self, *modules: str) -> None:
+        """Have what is forked from here on find these imported."""
+        if self._nursery:
+            self._nursery.prepare(*modules)
 
     def start(self, specs: Iterable[ProcessSpec]) -> None:
         """Start processes without waiting for their health."""
         for spec in specs:
             self._clear_stale(spec)
-            child = processes.start(spec)
+            child = self._begin(spec)
             self._watched[spec.name] = _Watched(spec, child, State.STARTING, self._monotonic())
             self._tell(spec.name, State.STARTING, f"pid {child.pid}")
 
@@ -193,6 +203,9 @@ class Supervisor:
             processes.ask_to_stop(watched.child)
         for watched in reversed(running):
             self.stop(watched.spec.name)
+        if self._nursery:
+            self._nursery.close()
+            self._nursery = None
 
     def states(self) -> dict[str, State]:
         return {name: watched.state for name, watched in self._watched.items()}
@@ -237,10 +250,13 @@ class Supervisor:
         self._become(watched, State.CRASHED, f"exit status {status}, restart in {wait:g} s")
 
     def _restart(self, watched: _Watched) -> None:
-        watched.child = processes.start(watched.spec)
+        watched.child = self._begin(watched.spec)
         watched.started = self._monotonic()
         watched.restart_at = None
         self._become(watched, State.STARTING, f"restarted, pid {watched.child.pid}")
+
+    def _begin(self, spec: ProcessSpec) -> Child:
+        return processes.start(spec, self._nursery.start if self._nursery else None)
 
     def _clear_stale(self, spec: ProcessSpec) -> None:
         """End what an earlier supervisor left behind, so that ports and disks are free."""

@@ -9,14 +9,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from offchain.apps.attestation import admit_code
 from offchain.apps.beacon import serve_beacon
 from offchain.apps.compilation import Compilation
 from offchain.apps.deploy import deploy_contracts
 from offchain.apps.devnet import resolve_backend
 from offchain.apps.devnet_time import enter_epoch, first_open_epoch, travel_to
 from offchain.apps.home import (
+    AUDITOR,
     GATEWAY,
+    LOOPBACK,
     NETWORK,
+    RELAYER,
     Home,
     Manifest,
     choose_ports,
@@ -25,10 +29,17 @@ from offchain.apps.home import (
     project_tools,
     storage_node_name,
 )
-from offchain.apps.lifecycle import health_of
+from offchain.apps.lifecycle import health_of, heartbeat_of
 from offchain.apps.network import Network, connect, deployment_file, draw_parts, open_sender
+from offchain.apps.nursery import Nursery, Preparation, can_fork
 from offchain.apps.operators import Enrolment, Operator, operators_of
-from offchain.apps.processes import ProcessSpec, own_command
+from offchain.apps.processes import (
+    Health,
+    ProcessSpec,
+    http_health,
+    own_command,
+)
+from offchain.apps.provider_home import ProviderFile, ProviderPlace
 from offchain.apps.rpc_probe import RpcProbe
 from offchain.apps.settings import UpSettings
 from offchain.apps.storage_jobs import (
@@ -39,9 +50,11 @@ from offchain.apps.storage_jobs import (
 )
 from offchain.apps.supervisor import Supervisor
 from offchain.chain.deployments import verify_deployments
+from offchain.chain.event_ranges import events_between
 from offchain.chain.sender import TransactionSender
 from offchain.jobs.draw import DrawTable
 from offchain.staking.beacon import SEATS
+from offchain.staking.court_events import Contributed
 from offchain.storage.model import PROFILES
 
 DEVNET_CHAIN_ID: Final = 31_337
@@ -118,14 +131,13 @@ class System:
         return enrolment.enrol(operators, self._tell)
 
     def open_table(self) -> int:
-        """Be in an epoch that has a table; the clock moves only where nobody is a member yet.
+        """Be in an epoch that has a table; the clock moves only where no beacon was ever served.
 
         Members weigh something from the coming epoch on, so the first epoch whose seats they hold
         is the one after it. Both are entered, and its seats contributed, before the first table.
         """
         network, operator = self.network(), self.operators()[0]
-        at = network.node.block().hash
-        is_new = not network.signers.member_count(network.stake.current_epoch(at=at), at=at)
+        is_new = not _was_served(network)  # on a slow machine members may weigh something already
         with open_sender(network, self.home, operator.role, operator.account) as sender:
             if is_new:
                 self._enter(network, first_open_epoch(network))
@@ -180,9 +192,17 @@ class System:
         self._tell(f"beacon: {seats} of {SEATS} seats of epoch {epoch}, {outcome.value}")
         self._enter(network, epoch)
 
-    def compile_kernels(self) -> Compilation:
-        """Begin to compile the erasure kernels once, beside other steps, for every node."""
-        return Compilation(self.home.log("kernels"))
+    def compile_kernels(self) -> Preparation:
+        """Begin to compile the erasure kernels once, beside other steps, for every node.
+
+        Where processes can be forked, the one that does it is the one they are forked from.
+        """
+        log = self.home.log("kernels")
+        if not can_fork():
+            return Compilation(log)
+        nursery = Nursery(self.home.root, log)
+        self.supervisor.attach(nursery)
+        return nursery
 
     def launch_nodes(self) -> None:
         """Start every node; each waits until its operator is registered."""
@@ -198,10 +218,10 @@ class System:
         names = [node_name(index) for index in range(self.manifest.nodes)]
         self.supervisor.wait_healthy(names, self._stop)
 
-    def launch_storage_nodes(self) -> None:
+    def launch_storage_nodes(self, *flags: str) -> None:
         """Start every storage node; each waits until its operator is registered."""
         for index in range(self.manifest.nodes):
-            self.launch_storage_node(index)
+            self.launch_storage_node(index, *flags)
 
     def launch_storage_node(self, index: int, *flags: str) -> None:
         """Start one storage node, with flags of its own."""
@@ -220,14 +240,44 @@ class System:
         self._start(GATEWAY, own_command(GATEWAY, "--home", str(self.home.root)))
         self.supervisor.wait_healthy([GATEWAY], self._stop)
 
-    def _start(self, name: str, argv: tuple[str, ...]) -> None:
+    def launch_provider(self, role: str, *flags: str) -> None:
+        """Start a provider that `apogee provider init` brought to serving, its code listed."""
+        self.admit_code()
+        file = ProviderFile.load(ProviderPlace(self.home, role))
+        health = http_health(f"http://{LOOPBACK}:{file.port}/healthz")
+        place = ("--home", str(self.home.root), "--as", role)
+        self._start(role, own_command("provider", *place, *flags), health)
+
+    def wait_providers(self, roles: tuple[str, ...]) -> None:
+        self.supervisor.wait_healthy(list(roles), self._stop)
+
+    def launch_auditor(self) -> None:
+        """Start the auditors of every operator with nodes here."""
+        self._start(AUDITOR, own_command(AUDITOR, "--home", str(self.home.root)))
+
+    def wait_auditor(self) -> None:
+        self.supervisor.wait_healthy([AUDITOR], self._stop)
+
+    def admit_code(self) -> bytes:
+        """Make this devnet's software vendor, and list the source as it is; its measurement."""
+        return admit_code(self.network(), self.home)
+
+    def launch_relayer(self) -> None:
+        """Start the relayers of every operator with nodes here."""
+        self._start(RELAYER, own_command(RELAYER, "--home", str(self.home.root)))
+
+    def wait_relayer(self) -> None:
+        self.supervisor.wait_healthy([RELAYER], self._stop)
+
+    def _start(self, name: str, argv: tuple[str, ...], health: Health | None = None) -> None:
         spec = ProcessSpec(
             name=name,
             argv=argv,
             log=self.home.log(name),
             pid_file=self.home.pid_file(name),
-            health=health_of(self.home, self.manifest, name),
+            health=health or health_of(self.home, self.manifest, name),
             start_seconds=START_SECONDS,
+            heartbeat=heartbeat_of(self.home, name),
         )
         self.supervisor.start([spec])
 
@@ -248,3 +298,10 @@ class System:
             manifest = replace(manifest, ports={**manifest.ports, **choose_ports(missing)})
             manifest.save(self.home)
         return manifest
+
+
+def _was_served(network: Network) -> bool:
+    """Whether anybody ever contributed to the beacon."""
+    blocks = (network.deployments.first_block(), network.node.block().number)
+    found = events_between(network.node, network.beacon, Contributed, blocks, {})
+    return next(found, None) is not None

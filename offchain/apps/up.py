@@ -29,7 +29,9 @@ from offchain.apps.supervisor import (
 )
 from offchain.apps.system import System
 
-PARTS: Final = ("devnet", "contracts", "da-node", "storage-node", "worker", "gateway")
+PARTS: Final = (
+    *("devnet", "contracts", "da-node", "storage-node", "worker", "gateway", "auditor", "relayer"),
+)
 NODES: Final = ("da-node", "storage-node")  # the second stands on the operators of the first
 DETACH_SECONDS: Final = 1_200.0  # the child fails by itself long before, on any machine
 
@@ -142,6 +144,11 @@ def _start(system: System, parts: tuple[str, ...], stop: threading.Event) -> Non
         steps += [("worker", system.start_worker)]
     if "gateway" in parts:
         steps += [("gateway", system.start_gateway)]
+    if "auditor" in parts and "da-node" in parts:
+        steps += [("auditor", system.launch_auditor), ("auditor", system.wait_auditor)]
+    if "relayer" in parts and "da-node" in parts:
+        steps += [("relayer", lambda: say(_admitted(system.admit_code())))]
+        steps += [("relayer", system.launch_relayer), ("relayer", system.wait_relayer)]
     for name, step in steps:
         if name in parts and not stop.is_set():
             step()
@@ -149,6 +156,10 @@ def _start(system: System, parts: tuple[str, ...], stop: threading.Event) -> Non
 
 def _deployed(is_new: bool) -> str:
     return "contracts: deployed with ape" if is_new else "contracts: found and verified"
+
+
+def _admitted(measurement: bytes) -> str:
+    return f"software TEE: code {measurement.hex()[:16]} is listed, SIMULATED"
 
 
 def _groups(groups: dict[str, int]) -> str:

@@ -5,7 +5,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from offchain.apps.beacon import serve_beacon
+from offchain.apps.compute_jobs import agent_jobs, attestation_jobs, compute_jobs, market_jobs
 from offchain.apps.disperser import ROLE, open_publisher
+from offchain.apps.disputes import dispute_jobs
 from offchain.apps.home import Home
 from offchain.apps.keystore import Keystore
 from offchain.apps.lifecycle import heartbeat_file, load_manifest
@@ -63,6 +65,7 @@ def build_work(network: Network, home: Home, *, watch: Path | None = None) -> Wo
     keystore = Keystore(home.keys)
     account = keystore.account(WORKER_ROLE)
     accounts = {address_of(keystore.account(role)) for role in (ROLE, WORKER_ROLE)}
+    own = address_of(account)
 
     def open_own_sender() -> AbstractContextManager[TransactionSender]:
         return open_sender(network, home, WORKER_ROLE, account)
@@ -75,11 +78,18 @@ def build_work(network: Network, home: Home, *, watch: Path | None = None) -> Wo
         entrance=network.entrance,
         court=network.court,
         table=lambda sender: DrawTable(draw_parts(network, sender)),
-        beacon=serve_beacon(network, home, address_of(account)),
-        weights=ReweighPools(network.node, network.registry, network.stake, address_of(account)),
+        beacon=serve_beacon(network, home, own),
+        weights=ReweighPools(network.node, network.registry, network.stake, own),
         storage=storage_jobs(network, home, open_own_sender),
+        domains=(
+            compute_jobs(network, own, open_own_sender),
+            market_jobs(network, own, open_own_sender),
+            attestation_jobs(network, own, open_own_sender),
+            dispute_jobs(network, home, own, open_own_sender),
+            agent_jobs(network, own, open_own_sender),
+        ),
         open_sender=open_own_sender,
-        sender_address=address_of(account),
+        sender_address=own,
         resume=resume,
     )
     watched = WatchedContracts(

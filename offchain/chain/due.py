@@ -7,8 +7,9 @@ effect is missing, and whose contract refuses it a second time, may send it unde
 
 from typing import Final, Protocol
 
-from offchain.chain.errors import SettledLost
-from offchain.chain.model import Receipt, TypedCall
+from offchain.chain.errors import CallReverted, SettledLost
+from offchain.chain.model import Address, BlockHash, Receipt, TypedCall
+from offchain.chain.ports import ChainReader
 
 MAX_LOSSES: Final = 16  # of one effect
 
@@ -29,6 +30,15 @@ def execute_due(sender: Executes, call: TypedCall, *, key: str, confirmations: i
         except SettledLost as lost:
             key = next_key(key, lost)
     return sender.execute(call, key=key, confirmations=confirmations)
+
+
+def is_accepted(reader: ChainReader, call: TypedCall, sender: Address, at: BlockHash) -> bool:
+    """Whether a contract would take a call of this account at a block; trying is free."""
+    try:
+        reader.calls([call.call_from(sender)], at=at)
+    except CallReverted:
+        return False
+    return True
 
 
 def next_key(key: str, lost: SettledLost) -> str:

@@ -81,6 +81,15 @@ class Node:
     def receipt(self, transaction: TransactionHash) -> Receipt | None:
         return self.receipts([transaction])[0]
 
+    def input_of(self, transaction: TransactionHash) -> bytes | None:
+        """What a transaction called with; None while nobody knows it."""
+        shown = self._result("eth_getTransactionByHash", show_bytes(transaction))
+        if shown is None:
+            return None
+        if not isinstance(shown, dict):
+            raise AnswerMalformed(reason="no transaction", method="eth_getTransactionByHash")
+        return read_bytes(shown.get("input"))
+
     def balance(self, address: Address, *, at: BlockRef) -> int:
         return read_quantity(
             self._result("eth_getBalance", show_bytes(address), show_block_ref(at))

@@ -2,7 +2,8 @@
 
 All trees and identifiers use keccak-256, because a contract checks them. A tag is the
 keccak-256 of an ASCII name, so one purpose's digest is never another's.
-Source: docs/protocol/da.md, docs/protocol/staking.md, docs/protocol/storage.md.
+Source: docs/protocol/da.md, docs/protocol/staking.md, docs/protocol/storage.md,
+docs/protocol/compute.md, docs/protocol/attestation.md.
 """
 
 from collections.abc import Iterable
@@ -40,6 +41,37 @@ TAG_OFFENCE: Final = _tag("apogee.court.offence.v1")
 TAG_STORAGE_FILE: Final = _tag("apogee.storage.file.v1")
 TAG_STORAGE_SUBMISSION: Final = _tag("apogee.storage.submission.v1")
 TAG_STORAGE_SEAT: Final = _tag("apogee.storage.seat.v1")
+TAG_COMPUTE_SERVICE: Final = _tag("apogee.compute.service.v1")
+TAG_COMPUTE_REQUEST: Final = _tag("apogee.compute.request.v1")
+TAG_COMPUTE_REQUEST_ID: Final = _tag("apogee.compute.request_id.v1")
+TAG_COMPUTE_RESPONSE: Final = _tag("apogee.compute.response.v1")
+TAG_COMPUTE_BATCH: Final = _tag("apogee.compute.batch.v1")
+TAG_COMPUTE_ASK: Final = _tag("apogee.compute.ask.v1")
+TAG_COMPUTE_MODEL: Final = _tag("apogee.compute.model.v1")
+TAG_COMPUTE_SAMPLER: Final = _tag("apogee.compute.sampler.v1")
+TAG_COMPUTE_AUDIT: Final = _tag("apogee.compute.audit.v1")
+TAG_COMPUTE_COMMITTEE: Final = _tag("apogee.compute.committee.v1")
+TAG_COMPUTE_BALLOT: Final = _tag("apogee.compute.ballot.v1")
+TAG_COMPUTE_LEAF: Final = _tag("apogee.compute.leaf.v1")
+TAG_COMPUTE_JOB_BID: Final = _tag("apogee.compute.job_bid.v1")
+TAG_COMPUTE_BUNDLE: Final = _tag("apogee.compute.bundle.v1")
+TAG_COMPUTE_PRIVATE_REQUEST: Final = _tag("apogee.compute.private_request.v1")
+TAG_COMPUTE_PRIVATE_ANSWER: Final = _tag("apogee.compute.private_answer.v1")
+TAG_ATTESTATION_REPORT: Final = _tag("apogee.attestation.report.v1")
+TAG_ATTESTATION_NONCE: Final = _tag("apogee.attestation.nonce.v1")
+TAG_ATTESTATION_EVIDENCE: Final = _tag("apogee.attestation.evidence.v1")
+TAG_ATTESTATION_BUNDLE: Final = _tag("apogee.attestation.bundle.v1")
+TAG_ATTESTATION_DRAW: Final = _tag("apogee.attestation.draw.v1")
+TAG_ATTESTATION_ASK: Final = _tag("apogee.attestation.ask.v1")
+TAG_AGENT_ORDER: Final = _tag("apogee.agents.order.v1")
+TAG_AGENT_ENCLAVE: Final = _tag("apogee.agents.enclave.v1")
+TAG_AGENT_ORACLE_COMMIT: Final = _tag("apogee.agents.oracle_commit.v1")
+TAG_AGENT_ORACLE_SHARE: Final = _tag("apogee.agents.oracle_share.v1")
+TAG_AGENT_ORACLE_OLD_KEY: Final = _tag("apogee.agents.oracle_old_key.v1")
+TAG_AGENT_DELIVERY_KEY: Final = _tag("apogee.agents.delivery_key.v1")
+TAG_AGENT_ORACLE: Final = _tag("apogee.agents.oracle.v1")
+TAG_AGENT_SEAL: Final = _tag("apogee.agents.seal.v1")
+TAG_AGENT_SEED: Final = _tag("apogee.agents.seed.v1")
 
 TAGS: Final[dict[str, Digest]] = {
     "apogee.da.rlc.v1": TAG_RLC,
@@ -56,6 +88,37 @@ TAGS: Final[dict[str, Digest]] = {
     "apogee.storage.file.v1": TAG_STORAGE_FILE,
     "apogee.storage.submission.v1": TAG_STORAGE_SUBMISSION,
     "apogee.storage.seat.v1": TAG_STORAGE_SEAT,
+    "apogee.compute.service.v1": TAG_COMPUTE_SERVICE,
+    "apogee.compute.request.v1": TAG_COMPUTE_REQUEST,
+    "apogee.compute.request_id.v1": TAG_COMPUTE_REQUEST_ID,
+    "apogee.compute.response.v1": TAG_COMPUTE_RESPONSE,
+    "apogee.compute.batch.v1": TAG_COMPUTE_BATCH,
+    "apogee.compute.ask.v1": TAG_COMPUTE_ASK,
+    "apogee.compute.model.v1": TAG_COMPUTE_MODEL,
+    "apogee.compute.sampler.v1": TAG_COMPUTE_SAMPLER,
+    "apogee.compute.audit.v1": TAG_COMPUTE_AUDIT,
+    "apogee.compute.committee.v1": TAG_COMPUTE_COMMITTEE,
+    "apogee.compute.ballot.v1": TAG_COMPUTE_BALLOT,
+    "apogee.compute.leaf.v1": TAG_COMPUTE_LEAF,
+    "apogee.compute.job_bid.v1": TAG_COMPUTE_JOB_BID,
+    "apogee.compute.bundle.v1": TAG_COMPUTE_BUNDLE,
+    "apogee.compute.private_request.v1": TAG_COMPUTE_PRIVATE_REQUEST,
+    "apogee.compute.private_answer.v1": TAG_COMPUTE_PRIVATE_ANSWER,
+    "apogee.attestation.report.v1": TAG_ATTESTATION_REPORT,
+    "apogee.attestation.nonce.v1": TAG_ATTESTATION_NONCE,
+    "apogee.attestation.evidence.v1": TAG_ATTESTATION_EVIDENCE,
+    "apogee.attestation.bundle.v1": TAG_ATTESTATION_BUNDLE,
+    "apogee.attestation.draw.v1": TAG_ATTESTATION_DRAW,
+    "apogee.attestation.ask.v1": TAG_ATTESTATION_ASK,
+    "apogee.agents.order.v1": TAG_AGENT_ORDER,
+    "apogee.agents.enclave.v1": TAG_AGENT_ENCLAVE,
+    "apogee.agents.oracle_commit.v1": TAG_AGENT_ORACLE_COMMIT,
+    "apogee.agents.oracle_share.v1": TAG_AGENT_ORACLE_SHARE,
+    "apogee.agents.oracle_old_key.v1": TAG_AGENT_ORACLE_OLD_KEY,
+    "apogee.agents.delivery_key.v1": TAG_AGENT_DELIVERY_KEY,
+    "apogee.agents.oracle.v1": TAG_AGENT_ORACLE,
+    "apogee.agents.seal.v1": TAG_AGENT_SEAL,
+    "apogee.agents.seed.v1": TAG_AGENT_SEED,
 }
 
 

@@ -28,6 +28,7 @@ STEP_PAYLOAD_BYTES: Final = COLUMN_STEP * K * ELEMENT_BYTES
 MAX_PAYLOAD_BYTES: Final = MAX_COLUMNS * K * ELEMENT_BYTES
 COSET_DEPTH: Final = 10
 _MOVE: Final = np.dtype(f"V{FIELD_BYTES}")
+_PAYLOAD: Final = np.dtype(f"V{ELEMENT_BYTES}")
 
 
 class LayoutError(InvalidInput):
@@ -173,9 +174,21 @@ def fill_data_rows(payload: bytes | bytearray | memoryview, shape: Shape, data: 
 
 def payload_of(data: Elements, shape: Shape) -> bytes:
     """The payload in the data rows; padding is not looked at (`has_clean_padding` does)."""
+    return bytes(payload_view(data, shape))
+
+
+def payload_view(data: Elements, shape: Shape, room: Elements | None = None) -> memoryview:
+    """The payload in contiguous data rows, in `room` (at least K rows of 31 m bytes) or, without
+    one, in memory of its own that nobody else writes.
+    """
     elements = -(-shape.length // ELEMENT_BYTES)
-    flat = data.reshape(-1, FIELD_BYTES)[:elements, 1:]
-    return np.ascontiguousarray(flat).reshape(-1)[: shape.length].tobytes()
+    moves: np.ndarray[tuple[int], np.dtype[np.void]] = np.ndarray(
+        (elements,), dtype=_PAYLOAD, buffer=data.data, offset=1, strides=(FIELD_BYTES,)
+    )
+    size = elements * ELEMENT_BYTES
+    payload = np.empty(size, np.uint8) if room is None else room[:size]
+    payload.view(_PAYLOAD)[:] = moves
+    return payload.data[: shape.length]
 
 
 def has_clean_top_bytes(data: Elements) -> bool:

@@ -28,7 +28,10 @@ def word(value: int | bytes) -> bytes:
 
 def words(*values: int | bytes) -> bytes:
     """ABI words in a row."""
-    return b"".join(word(value) for value in values)
+    # Most are plain integers: written here, they cost half of a call of `word`.
+    return b"".join(
+        [value.to_bytes(32, "big") if type(value) is int else word(value) for value in values]
+    )
 
 
 def domain_of(name: str, version: str, *, chain_id: int, contract: bytes) -> Digest:

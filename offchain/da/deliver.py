@@ -23,6 +23,7 @@ from offchain.da.duties import BlobView, Duties, Duty, rows_in_bitmap
 from offchain.da.ports import BlobLedger, NodeClient, RequestSigner
 from offchain.da.refusals import AnswerInvalid, NodeRefused
 from offchain.node.body import Body
+from offchain.node.errors import told_code
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ class DeliverRows:
                 return
             except NodeRefused as error:
                 self._note(delivery, duty, error)
-                if error.remote_code in NodeRefused.permanent:
+                if error.is_permanent:
                     return
             except Unavailable as error:
                 self._note(delivery, duty, error)
@@ -203,7 +204,7 @@ class DeliverRows:
         return SignedRequest(digest, expiry, self._signer.sign_digest(to_sign))
 
     def _note(self, delivery: Delivery, duty: Duty, error: ApogeeError) -> None:
-        code = error.remote_code if isinstance(error, NodeRefused) else error.code
+        code = told_code(error)
         if delivery.failures.get(duty.operator) != code:
             log.info("node_did_not_sign", extra={"operator": duty.operator, "code": code})
         delivery.failures[duty.operator] = code

@@ -44,6 +44,7 @@ Source: docs/protocol/da.md#errors.
 from typing import ClassVar
 
 from offchain.core.errors import Conflict, Corrupt, InvalidInput, NotFound, Rejected, Unavailable
+from offchain.node.errors import PeerRefused
 
 
 class BodySize(InvalidInput):
@@ -191,7 +192,7 @@ class NodeSlow(Unavailable):
     code = "da.node.slow"
 
 
-class NodeRefused(Unavailable):
+class NodeRefused(PeerRefused):
     """The node answered with an error; its code is in the fields."""
 
     code = "da.node.refused"
@@ -204,11 +205,6 @@ class NodeRefused(Unavailable):
             SenderNotDisperser.code,
         }
     )
-
-    @property
-    def remote_code(self) -> str:
-        """The code of the error as the node named it."""
-        return str(self.fields.get("remote_code", ""))
 
 
 class NotEnoughSignatures(Unavailable):

@@ -3,10 +3,15 @@
 InvalidInput
   HostNotAllowed         gateway.host              421  a name that is not this machine's loopback
   RangeUnsatisfiable     gateway.range             416  no byte of the blob lies in the range
+  KeyInUrl               gateway.key_in_url        400  an API key in a path or a query
 Conflict
   KeyUsedForOther        gateway.idempotency       409  the key was used with another request
 Rejected
-  ApiKeyWrong            gateway.api_key           401  no bearer key, or not this home's
+  ApiKeyWrong            gateway.api_key           401  no bearer key, or one that nobody knows
+    KeyRevoked           gateway.key_revoked       401
+    KeyExpired           gateway.key_expired       401
+  ScopeMissing           gateway.key_scope         403  the key is not good for this route
+  KeyCapReached          compute.key_cap_reached   402  the key's cap leaves less than the hold
   OriginNotAllowed       gateway.origin            403  a web page of another site asks
   AccessUndecided        gateway.access            403  the route is in no access table
 Unavailable
@@ -54,11 +59,52 @@ class KeyUsedForOther(Conflict):
     next_step = "Send a new Idempotency-Key with a new request; repeat one only with the same."
 
 
+class KeyInUrl(InvalidInput):
+    """An API key stands in the URL, which logs and histories keep."""
+
+    code = "gateway.key_in_url"
+    next_step = "Send it as `Authorization: Bearer KEY`, and revoke it: `apogee key revoke ID`."
+
+
 class ApiKeyWrong(Rejected):
-    """The route spends this home's money and wants its API key."""
+    """The route wants an API key, and this is none that is known here."""
 
     code = "gateway.api_key"
-    next_step = "Send `Authorization: Bearer KEY` with the key in keys/gateway.key of the home."
+    next_step = (
+        "Send `Authorization: Bearer KEY`: the key in keys/gateway.key of the home, or one that"
+        " `apogee key new` printed."
+    )
+
+
+class KeyRevoked(ApiKeyWrong):
+    """The API key was revoked."""
+
+    code = "gateway.key_revoked"
+    next_step = "Use another key; `apogee key new` makes one."
+
+
+class KeyExpired(ApiKeyWrong):
+    """The API key's time is over."""
+
+    code = "gateway.key_expired"
+    next_step = "Use another key; `apogee key new --days 30` makes one."
+
+
+class ScopeMissing(Rejected):
+    """The API key is not good for this route."""
+
+    code = "gateway.key_scope"
+    next_step = "Use a key with the scope named above: `apogee key new --scope SCOPE`."
+
+
+class KeyCapReached(Rejected):
+    """The API key's cap leaves less than this request may cost."""
+
+    code = "compute.key_cap_reached"
+    next_step = (
+        "Ask for fewer tokens (`max_tokens`), wait for the next day (UTC) if the daily cap is"
+        " reached, or have a key with a higher cap: `apogee key new --cap AMOUNT`."
+    )
 
 
 class OriginNotAllowed(Rejected):
@@ -93,6 +139,8 @@ _BY_CLASS: Final[dict[type[ApogeeError], HTTPStatus]] = {
     HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
     RangeUnsatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     ApiKeyWrong: HTTPStatus.UNAUTHORIZED,
+    ScopeMissing: HTTPStatus.FORBIDDEN,
+    KeyCapReached: HTTPStatus.PAYMENT_REQUIRED,
     OriginNotAllowed: HTTPStatus.FORBIDDEN,
     AccessUndecided: HTTPStatus.FORBIDDEN,
     PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

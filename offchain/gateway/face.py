@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from offchain.da.read_part import PartReader
-from offchain.gateway.access import ApiKey
+from offchain.gateway.access import ApiKey, KeyFinder
 from offchain.gateway.body import BodyRules
+from offchain.gateway.compute_face import ComputeFace
 from offchain.gateway.metrics import Metrics
 from offchain.gateway.model import Quote, Sample
 from offchain.gateway.publish import PublishDesk
 from offchain.gateway.room import Room
 from offchain.gateway.standing import Standings
+from offchain.gateway.storage_door import StorageDoor
 from offchain.node.peer_limits import PeerLimits
 
 Readiness = Callable[[], Awaitable[str | None]]  # None: ready; otherwise why not
@@ -50,6 +52,9 @@ class GatewayFace:
     key: ApiKey
     limits: PeerLimits
     readiness: Readiness
+    keys: KeyFinder | None = None
+    compute: ComputeFace | None = None
+    storage: StorageDoor | None = None
     rules: FaceRules = field(default_factory=FaceRules)
     metrics: Metrics = field(default_factory=Metrics)
     uploads: Room = field(init=False)

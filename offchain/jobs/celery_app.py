@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 from celery import Celery
 
+from offchain.jobs import whole_messages
+
 EMBEDDED: Final = "filesystem://"
 POLL_SECONDS: Final = 0.02
 PROCESSED_SECONDS: Final = 60.0
@@ -49,6 +51,7 @@ def make_celery(settings: QueueSettings) -> Celery:
         worker_pool=settings.pool,
         worker_concurrency=settings.concurrency,
         broker_connection_retry_on_startup=True,
+        broker_transport=whole_messages.NAME if settings.broker_url.startswith(EMBEDDED) else None,
         broker_transport_options=_transport_options(settings),
     )
     return app

@@ -29,8 +29,33 @@ class JobKind(StrEnum):
     FILL_GROUP = "fill_group"  # subject: group
     DRAIN_GROUP = "drain_group"  # subject: group
     DEFAULT_PROOF = "default_proof"  # subject: epoch/group/seat
+    CLOSE_DEMAND = "close_demand"  # subject: demand id
     MEASURE_BYTES = "measure_bytes"  # subject: epoch
     COLLECT_PAY = "collect_pay"  # subject: group/seat
+    DRAW_AUDIT = "draw_audit"  # subject: audit, 32 bytes
+    ADVANCE_AUDIT = "advance_audit"  # subject: audit
+    PUNISH_AUDITOR = "punish_auditor"  # subject: audit/round/seat
+    PAY_AUDIT = "pay_audit"  # subject: audit
+    RELEASE_BATCH = "release_batch"  # subject: batch
+    DISPUTE_ANSWER = "dispute_answer"  # subject: request
+    AWARD_JOB = "award_job"  # subject: job of the market
+    SETTLE_MILESTONE = "settle_milestone"  # subject: job
+    EXPIRE_JOB = "expire_job"  # subject: job
+    FORFEIT_BID = "forfeit_bid"  # subject: job/operator
+    DRAW_JURY = "draw_jury"  # subject: case, 32 bytes
+    ADVANCE_CASE = "advance_case"  # subject: case
+    PUNISH_JUROR = "punish_juror"  # subject: case/seat
+    DRAW_RELAYERS = "draw_relayers"  # subject: epoch
+    CLOSE_EVIDENCE = "close_evidence"  # subject: attestation/kind of demand
+    PUNISH_RELAYERS = "punish_relayers"  # subject: attestation/court
+    SETTLE_SALE = "settle_sale"  # subject: sale of an agent
+    REFUND_SALE = "refund_sale"  # subject: sale
+    REFUND_FALSE_SALE = "refund_false_sale"  # subject: sale
+    CLOSE_AUCTION = "close_auction"  # subject: sale
+    COLLECT_RENT = "collect_rent"  # subject: lease of an agent
+    END_CLONE_ORDER = "end_clone_order"  # subject: order of a clone
+    REFUND_FALSE_CLONE = "refund_false_clone"  # subject: order of a clone
+    PUNISH_DELIVERY = "punish_delivery"  # subject: digest of a delivery, 32 bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ class StorageJobs:
             JobKind.DRAW_GROUP: self._draw,
             JobKind.DRAW_SUCCESSOR: self._draw_successor,
             JobKind.DEFAULT_PROOF: self._default,
+            JobKind.CLOSE_DEMAND: self._close,
             JobKind.MEASURE_BYTES: self._measure,
             JobKind.COLLECT_PAY: self._collect,
         }
@@ -80,6 +81,10 @@ class StorageJobs:
     def _default(self, subject: str) -> Outcome:
         epoch, group, seat = _several(subject, 3)
         return self.sending(lambda sender: self.proofs.default(epoch, group, seat, sender))
+
+    def _close(self, subject: str) -> Outcome:
+        demand_id = parse_id(subject)
+        return self.sending(lambda sender: self.proofs.close(demand_id, sender))
 
     def _measure(self, subject: str) -> Outcome:
         epoch = parse_number(subject)

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from offchain.chain.due import execute_due
-from offchain.chain.errors import CallReverted
+from offchain.chain.due import execute_due, is_accepted
 from offchain.chain.model import Address, Block, TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.chain.sender import TransactionSender
@@ -121,12 +120,8 @@ class MoveFiles:
                 raise AssertionError(kind)
 
     def _is_accepted(self, call: TypedCall, block: Block) -> bool:
-        try:
-            asked = call.call_from(self._parts.sender_address)
-            self._parts.reader.calls([asked], at=block.hash)
-        except CallReverted:
-            return False
-        return True
+        parts = self._parts
+        return is_accepted(parts.reader, call, parts.sender_address, block.hash)
 
 
 def candidates(file: File, block: Block) -> Sequence[JobKind]:

@@ -1,7 +1,8 @@
 """Silence of storage seats punished, challenges measured, pay of own seats credited.
 
-Subjects: `epoch/group/seat`, an epoch, `group/seat`. An epoch of a group is looked through once its
-answer window is over and until the contract takes nothing more.
+Subjects: `epoch/group/seat`, a demand's id, an epoch, `group/seat`. An epoch of a group is looked
+through once its answer window is over and until the contract takes nothing more; demands that
+nobody answered are closed for as many epochs back: bonds go home, and who was silent is fined.
 Source: docs/protocol/storage.md#keeping.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from offchain.chain.due import execute_due
+from offchain.chain.due import execute_due, is_accepted
 from offchain.chain.errors import CallReverted
 from offchain.chain.model import Address, Block, BlockHash, TypedCall
 from offchain.chain.sender import TransactionSender
@@ -20,7 +21,7 @@ from offchain.storage.adapters.chain_ledger import ChainStorageLedger, StorageCl
 from offchain.storage.adapters.challenge_finder import ChallengeFinder
 from offchain.storage.challenge_draw import rate_of
 from offchain.storage.model import GroupState, SeatState
-from offchain.storage.onchain_proofs import DrawnSeat
+from offchain.storage.onchain_proofs import Demanded, DrawnSeat
 
 LOOK_BACK_EPOCHS: Final = 6
 LEAST_PAY_WEI: Final = 2 * 10**15  # twenty times what crediting it costs at a gwei
@@ -59,6 +60,9 @@ class WatchProofs:
         for epoch in range(current, max(current - LOOK_BACK_EPOCHS, 0), -1):
             for group in living:
                 yield from self._defaults(epoch, group, block)
+        for event in self._unanswered(current, block):
+            if self._is_accepted(clients.proofs.close(event.wanted), block):
+                yield Job(JobKind.CLOSE_DEMAND, "0x" + event.demand_id.hex())
         if living and self._is_measure_due(current, block):
             yield Job(JobKind.MEASURE_BYTES, str(current))
         if self._paid is None or self._paid[0] != current:
@@ -73,6 +77,17 @@ class WatchProofs:
         if call is None:
             return Outcome.NOT_DUE
         return self._execute(call, sender, f"storage.default:{epoch}:{group}:{seat}")
+
+    def close(self, demand_id: bytes, sender: TransactionSender) -> Outcome:
+        """End a demand that nobody answered: its bond goes back, and who was silent is fined."""
+        clients = self._parts.clients
+        block = clients.reader.block()
+        current = clients.stake.current_epoch(at=block.hash)
+        for event in self._unanswered(current, block):
+            if event.demand_id == demand_id:
+                key = f"storage.close:{demand_id.hex()}:{event.deadline}"
+                return self._execute(clients.proofs.close(event.wanted), sender, key)
+        return Outcome.NOT_DUE
 
     def measure(self, epoch: int, sender: TransactionSender) -> Outcome:
         """Set from what is kept now how many bytes go to one challenge."""
@@ -119,6 +134,11 @@ class WatchProofs:
                 return call if self._is_accepted(call, block) else None
         return None
 
+    def _unanswered(self, current: int, block: Block) -> Iterator[Demanded]:
+        since = max(current - LOOK_BACK_EPOCHS, 0)
+        start = self._parts.clients.stake.epoch_start(since, at=block.hash)
+        return self._parts.finder.unanswered(since=start, at=block)
+
     def _is_measure_due(self, current: int, block: Block) -> bool:
         """Whether what is kept has moved away from the measure of the next epoch to be decided."""
         clients = self._parts.clients
@@ -157,9 +177,5 @@ class WatchProofs:
         return Outcome.DONE
 
     def _is_accepted(self, call: TypedCall, block: Block) -> bool:
-        try:
-            asked = call.call_from(self._parts.sender_address)
-            self._parts.clients.reader.calls([asked], at=block.hash)
-        except CallReverted:
-            return False
-        return True
+        parts = self._parts
+        return is_accepted(parts.clients.reader, call, parts.sender_address, block.hash)

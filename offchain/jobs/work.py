@@ -4,13 +4,12 @@ Load: open matters and their records at one block. Decide: pure. Apply: one use 
 keyed by its on-chain id, so that doing it again does nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from offchain.chain.due import execute_due
-from offchain.chain.errors import CallReverted
+from offchain.chain.due import execute_due, is_accepted
 from offchain.chain.model import Address, Block, TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.chain.sender import TransactionSender
@@ -32,6 +31,14 @@ QUIET_SECONDS: Final = 15
 OpenSender = Callable[[], AbstractContextManager[TransactionSender]]
 
 
+class DomainJobs(Protocol):
+    """The jobs of one domain, which share no kind with another's."""
+
+    def find_due(self, block: Block) -> Iterable[Job]: ...
+
+    def handlers(self) -> Handlers: ...
+
+
 @dataclass(frozen=True, slots=True)
 class WorkParts:
     """What jobs work with. `resume` finishes a dispersal that a dead process left behind."""
@@ -43,6 +50,7 @@ class WorkParts:
     beacon: ServeBeacon
     weights: ReweighPools
     storage: StorageJobs
+    domains: Sequence[DomainJobs]
     open_sender: OpenSender
     sender_address: Address
     resume: Callable[[bytes], None]
@@ -57,6 +65,7 @@ class Work:
         self._watch: MatterWatch | None = None
 
     def handlers(self) -> Handlers:
+        domains = (one.handlers() for one in self._parts.domains)
         return {
             JobKind.CONFIRM_BLOB: self.confirm_blob,
             JobKind.REFUND_BLOB: self.refund_blob,
@@ -66,6 +75,7 @@ class Work:
             JobKind.CONVICT_ABSENT: self.convict_absent,
             JobKind.REWEIGH_POOL: self.reweigh_pool,
             **self._parts.storage.handlers(),
+            **{kind: handler for each in domains for kind, handler in each.items()},
         }
 
     def find_due(self) -> Iterable[Job]:
@@ -87,6 +97,8 @@ class Work:
         yield from self._parts.beacon.find_due(block)
         yield from self._parts.weights.find_due(block)
         yield from self._parts.storage.find_due(matters, block)
+        for domain in self._parts.domains:
+            yield from domain.find_due(block)
 
     def confirm_blob(self, subject: str) -> Outcome:
         blob_id = parse_id(subject)
@@ -150,12 +162,9 @@ class Work:
             call = court.settle_correlation(offence_id)
         else:
             return None
-        try:
-            asked = call.call_from(self._parts.sender_address)
-            self._parts.reader.calls([asked], at=block.hash)
-        except CallReverted:
-            return None
-        return call
+        parts = self._parts
+        is_due = is_accepted(parts.reader, call, parts.sender_address, block.hash)
+        return call if is_due else None
 
     def _apply(self, call: TypedCall, key: str) -> Outcome:
         with self._parts.open_sender() as sender:

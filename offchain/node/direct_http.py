@@ -1,24 +1,28 @@
 """HTTP/1.1 for large bodies between our own processes: no copies that the sockets do not need.
 
-A request goes out in the body's own pieces, an answer of known length is read in one piece. Plain
-`http://` only, one answer a request, connections kept and used again; whatever is not exactly that
-is refused. An answer that comes before the body is sent (a refusal) ends the sending.
+A request goes out in the body's own pieces, an answer of known length is read into the memory it
+stays in; there is no transport with buffers of its own between. Plain `http://` only, one answer a
+request, connections kept and used again; whatever is not exactly that is refused. An answer that
+comes before the body is sent (a refusal) ends the sending.
 Source: https://www.rfc-editor.org/rfc/rfc9112.
 """
 
 import asyncio
 import re
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+import numpy as np
+
 from offchain.node.body import Body
 
 MAX_HEAD_BYTES: Final = 16_384
-READ_AHEAD_BYTES: Final = 1 << 22
-WRITE_BYTES: Final = 1 << 18
+SMALL_BYTES: Final = 1 << 16  # pieces up to here go out together
+WAKE_BYTES: Final = 1 << 18  # a large body wakes its reader for so much at once
 SENT_SECONDS: Final = 1.0  # a good answer comes when the body was read; its sender ends by then
 _STATUS: Final = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2})(?: [^\r\n]*)?")
 _DIGITS: Final = re.compile(rb"[0-9]{1,12}")
@@ -46,7 +50,7 @@ class DirectAnswer:
     """Status and body; `is_all` False when the body was longer than allowed and left unread."""
 
     status: int
-    raw: bytes = field(repr=False)
+    raw: memoryview = field(repr=False)
     is_all: bool
 
 
@@ -54,9 +58,18 @@ class DirectAnswer:
 class _Line:
     """One connection."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    socket: socket.socket
     is_used: bool = False
+
+    def is_open(self) -> bool:
+        """Whether the peer keeps an idle connection, and has said nothing on it."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
 
 class DirectHttp:
@@ -82,9 +95,7 @@ class DirectHttp:
         """End idle connections."""
         for lines in self._idle.values():
             for line in lines:
-                line.writer.close()
-                with suppress(OSError):
-                    await line.writer.wait_closed()
+                line.socket.close()
         self._idle.clear()
 
     async def _on(
@@ -93,7 +104,7 @@ class DirectHttp:
         is_kept = False
         try:
             answer, is_kept = await _exchange(line, request, most, most_refusal)
-        except (OSError, EOFError, asyncio.LimitOverrunError) as error:
+        except (OSError, EOFError) as error:
             if line.is_used:
                 raise _Stale from error
             raise DirectFault(type(error).__name__) from error
@@ -102,71 +113,139 @@ class DirectHttp:
                 line.is_used = True
                 self._idle.setdefault(request.origin, []).append(line)
             else:
-                line.writer.close()
+                line.socket.close()
         return answer
 
     def _kept(self, origin: str) -> _Line | None:
         lines = self._idle.get(origin)
         while lines:
             line = lines.pop()
-            if not line.writer.is_closing() and not line.reader.at_eof():
+            if line.is_open():
                 return line
-            line.writer.close()
+            line.socket.close()
         return None
 
     async def _new(self, origin: str) -> _Line:
         parts = urlsplit(origin)
         try:
             async with asyncio.timeout(self._connect_seconds):
-                reader, writer = await asyncio.open_connection(
-                    parts.hostname, parts.port or 80, limit=READ_AHEAD_BYTES
-                )
+                return _Line(await _connected(parts.hostname or "", parts.port or 80))
         except (TimeoutError, OSError, ValueError) as error:
             raise DirectFault(type(error).__name__) from error
-        return _Line(reader, writer)
 
 
 class _Stale(Exception):
     """A kept connection did not last."""
 
 
+async def _connected(host: str, port: int) -> socket.socket:
+    """A connection to the first address that takes one. Raises: OSError, ValueError."""
+    loop = asyncio.get_running_loop()
+    failure = OSError("no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        own = socket.socket(family, kind, protocol)
+        try:
+            own.setblocking(False)
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(own, address)
+        except OSError as error:
+            own.close()
+            failure = error
+        except BaseException:
+            own.close()
+            raise
+        else:
+            return own
+    raise failure
+
+
 async def _exchange(
     line: _Line, request: DirectRequest, most: int, most_refusal: int
 ) -> tuple[DirectAnswer, bool]:
     """The answer, and whether the connection may be used again."""
-    sending = asyncio.create_task(_send(line.writer, request))
+    sending = asyncio.create_task(_send(line.socket, request))
     try:
-        head = await line.reader.readuntil(b"\r\n\r\n")
+        head, start = await _read_head(line.socket)
         status, length, is_kept = _parsed(head)
         is_good = 200 <= status < 300
         allowed = most if is_good else most_refusal
         if length > allowed and is_good:
-            return DirectAnswer(status, b"", is_all=False), False
-        raw = await line.reader.readexactly(min(length, allowed))
+            return DirectAnswer(status, memoryview(b""), is_all=False), False
+        raw = await _read_body(line.socket, start, min(length, allowed))
         if is_good:
             await asyncio.wait({sending}, timeout=SENT_SECONDS)
         is_sent = sending.done() and sending.exception() is None
-        is_clean = is_sent and length <= allowed
+        is_clean = is_sent and length <= allowed and len(start) <= length
         return DirectAnswer(status, raw, is_all=True), is_kept and is_clean
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 
 
-async def _send(writer: asyncio.StreamWriter, request: DirectRequest) -> None:
+async def _read_head(own: socket.socket) -> tuple[bytes, bytes]:
+    """The head of an answer, and what came with it of the body. Raises: DirectFault."""
+    loop, got = asyncio.get_running_loop(), b""
+    while (end := got.find(b"\r\n\r\n")) < 0:
+        if len(got) > MAX_HEAD_BYTES:
+            raise DirectFault("head")
+        piece = await loop.sock_recv(own, MAX_HEAD_BYTES)
+        if not piece:
+            raise EOFError
+        got += piece
+    return got[: end + 4], got[end + 4 :]
+
+
+def _wake_for(own: socket.socket, least: int) -> None:
+    """Be called when so much is there at once, or the peer is gone."""
+    with suppress(OSError):  # a system without it: only slower
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+
+
+async def _read_body(own: socket.socket, start: bytes, size: int) -> memoryview:
+    """So many bytes, of which the first are here already. Raises: EOFError."""
+    loop, filled = asyncio.get_running_loop(), min(len(start), size)
+    view = np.empty(size, np.uint8).data  # not zeroed: every byte is received or nothing is
+    view[:filled] = start[:filled]
+    least = 1
+    while filled < size:
+        if size - filled < least or (least == 1 and size - filled >= WAKE_BYTES):
+            least = min(WAKE_BYTES, size - filled)
+            _wake_for(own, least)
+        count = await loop.sock_recv_into(own, view[filled:])
+        if not count:
+            raise EOFError
+        filled += count
+    if least > 1:
+        _wake_for(own, 1)
+    return view
+
+
+async def _send(own: socket.socket, request: DirectRequest) -> None:
+    loop = asyncio.get_running_loop()
+    for piece in _pieces(request):
+        await loop.sock_sendall(own, piece)
+
+
+def _pieces(request: DirectRequest) -> Iterator[bytes | memoryview]:
+    """Head and body as they go out: small pieces together, large ones as they lie."""
     target = request.path + (f"?{urlencode(request.query)}" if request.query else "")
     lines = [f"{request.method} {target} HTTP/1.1", f"Host: {urlsplit(request.origin).netloc}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     if request.body is None and request.method == "POST":
         lines.append("Content-Length: 0")
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
-    if request.body is not None:
-        for piece in request.body.pieces:
-            view = memoryview(piece).cast("B")
-            for start in range(0, len(view), WRITE_BYTES):
-                writer.write(view[start : start + WRITE_BYTES])
-                await writer.drain()
-    await writer.drain()
+    waiting = bytearray(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
+    for piece in request.body.pieces if request.body is not None else ():
+        view = memoryview(piece).cast("B")
+        if len(view) <= SMALL_BYTES:
+            waiting += view
+            continue
+        yield bytes(waiting)
+        waiting.clear()
+        yield view
+    if waiting:
+        yield bytes(waiting)
 
 
 def _parsed(head: bytes) -> tuple[int, int, bool]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+from offchain.node.direct_io import LARGE_BYTES, read_large, write_large
 from offchain.node.errors import StoreBroken, StoreFull
 
 TEMPORARY: Final = ".tmp"
@@ -40,6 +41,10 @@ class Disk(Protocol):
 
     def read(self, path: Path, start: int = 0, size: int = -1) -> bytes: ...
 
+    def view(self, path: Path, start: int, size: int) -> memoryview:
+        """As `read`, of many bytes that are not asked for again soon."""
+        ...
+
     def size(self, path: Path) -> int: ...
 
     def names(self, folder: Path) -> list[str]:
@@ -48,11 +53,22 @@ class Disk(Protocol):
 
 
 class LocalDisk:
-    """The machine's own file system."""
+    """The machine's own file system.
+
+    `past_cache`: large files are written past the system's page cache, for owners that write much
+    and read little of it again.
+    """
+
+    def __init__(self, *, past_cache: bool = False) -> None:
+        self._past_cache = past_cache
 
     def write(self, path: Path, parts: Iterable[Chunk]) -> None:
+        pieces = list(parts)
         with path.open("wb", buffering=0) as file:
-            for part in parts:
+            if self._past_cache and sum(map(len, pieces)) >= LARGE_BYTES:
+                write_large(file.fileno(), pieces)
+                return
+            for part in pieces:
                 _write_all(file.fileno(), part)
 
     def append(self, path: Path, data: bytes) -> None:
@@ -82,6 +98,11 @@ class LocalDisk:
         with path.open("rb", buffering=0) as file:
             file.seek(start)
             return file.read() if size < 0 else file.read(size)
+
+    def view(self, path: Path, start: int, size: int) -> memoryview:
+        if self._past_cache and size >= LARGE_BYTES:
+            return read_large(path, start, size)
+        return memoryview(self.read(path, start, size))
 
     def size(self, path: Path) -> int:
         return path.stat().st_size

@@ -1,6 +1,8 @@
-"""Why a node's folder or face refuses, whatever the node serves."""
+"""Why a node's folder or face refuses, whatever the node serves, and how a peer's refusal reads."""
 
-from offchain.core.errors import Conflict, Unavailable
+from typing import ClassVar
+
+from offchain.core.errors import ApogeeError, Conflict, Unavailable
 
 
 class NodeAlreadyRuns(Conflict):
@@ -29,3 +31,29 @@ class StoreBroken(Unavailable):
 
     code = "da.store.broken"
     next_step = "Look at the disk the node's folder is on."
+
+
+class PeerRefused(Unavailable):
+    """Another node answered with an error; the code that it named is in the fields.
+
+    `permanent`: codes for which asking again is in vain.
+    """
+
+    code = "node.peer.refused"
+    permanent: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def remote_code(self) -> str:
+        """The code of the error as the peer named it; empty when it named none."""
+        return str(self.fields.get("remote_code", ""))
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the same request will be refused again."""
+        return self.remote_code in self.permanent
+
+
+def told_code(error: ApogeeError) -> str:
+    """What went wrong: a peer's own word for it, else the error's code."""
+    named = error.remote_code if isinstance(error, PeerRefused) else ""
+    return named or error.code

@@ -8,8 +8,10 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from offchain.core.errors import ApogeeError, InvalidInput, NotFound
+from offchain.node.body import Body
 from offchain.node.http_face import OCTETS, problem, status_of
 
 MAX_LENGTH_DIGITS: Final = 12
@@ -60,8 +62,31 @@ def add_health(app: FastAPI, readiness: Readiness, counters: Counters, *, name: 
 
 
 def octets(raw: bytes) -> Response:
-    """Bytes as they are."""
-    return Response(raw, media_type=OCTETS)
+    """Bytes as they are; what the socket does not take at once is not copied."""
+    return Response(memoryview(raw), media_type=OCTETS)
+
+
+class BodyResponse(Response):
+    """The pieces of a body one after the other, without joining them."""
+
+    media_type = OCTETS
+
+    def __init__(self, body: Body) -> None:
+        super().__init__(headers={"Content-Length": str(body.size)})
+        self._pieces = body.pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        for piece in self._pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def peer_of(request: Request) -> str:

@@ -75,6 +75,10 @@ class FaultyDisk:
         self._require_alive()
         return self._inner.read(path, start, size)
 
+    def view(self, path: Path, start: int, size: int) -> memoryview:
+        self._require_alive()
+        return self._inner.view(path, start, size)
+
     def size(self, path: Path) -> int:
         self._require_alive()
         return self._inner.size(path)

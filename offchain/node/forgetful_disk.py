@@ -57,6 +57,9 @@ class ForgetfulDisk:
         content = self._file(path).content
         return bytes(content[start:] if size < 0 else content[start : start + size])
 
+    def view(self, path: Path, start: int, size: int) -> memoryview:
+        return memoryview(self.read(path, start, size))
+
     def size(self, path: Path) -> int:
         return len(self._file(path).content)
 

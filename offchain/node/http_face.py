@@ -26,6 +26,7 @@ from offchain.core.errors import (
     Unavailable,
     kind_of,
 )
+from offchain.node.body_protocol import BodyProtocol
 from offchain.node.errors import RateLimited
 
 HOST: Final = "127.0.0.1"
@@ -78,8 +79,13 @@ async def drain(body: AsyncIterator[bytes]) -> None:
                     return
 
 
-def loopback_server(app: ASGIApp, port: int, *, connections: int) -> uvicorn.Server:
-    """A server on loopback; `await server.serve()` runs it, `server.should_exit` stops it."""
+def loopback_server(
+    app: ASGIApp, port: int, *, connections: int, takes_large: bool = False
+) -> uvicorn.Server:
+    """A server on loopback; `await server.serve()` runs it, `server.should_exit` stops it.
+
+    `takes_large`: its requests carry a `WholeBody`.
+    """
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -90,6 +96,7 @@ def loopback_server(app: ASGIApp, port: int, *, connections: int) -> uvicorn.Ser
             server_header=False,
             proxy_headers=False,
             ws="none",
+            http=BodyProtocol if takes_large else "auto",
             timeout_keep_alive=30,
             limit_concurrency=connections,
             timeout_graceful_shutdown=5,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from offchain.core.errors import Corrupt, InvalidInput
+from offchain.core.errors import ApogeeError, Corrupt, InvalidInput
 from offchain.core.hashing import DIGEST_BYTES, keccak
 from offchain.node.disk import Disk, refused, remove_leftovers, write_durably
 from offchain.node.errors import StoreBroken
@@ -66,7 +66,7 @@ class Journal(Protocol):
         ...
 
     def replace(self, entries: Iterable[Entry]) -> None:
-        """Start over with these entries, whole or not at all; only before anything is appended."""
+        """Start over with these entries, whole or not at all; while nobody appends."""
         ...
 
     async def append(self, *entries: Entry) -> None:
@@ -130,7 +130,11 @@ class FileJournal:
             record = _pack(number, before, body)
             records.append(record)
             number, before = number + 1, record[-DIGEST_BYTES:]
-        write_durably(self._disk, self._path, records)
+        try:
+            write_durably(self._disk, self._path, records)
+        except ApogeeError:
+            self._is_broken |= not self._is_as_before()
+            raise
         self._size = sum(map(len, records))
         self._number, self._before = number, before
 
@@ -188,6 +192,15 @@ class FileJournal:
             raise refused(error, self._path) from error
         self._size += len(record)
         self._number, self._before = self._number + 1, record[-DIGEST_BYTES:]
+
+    def _is_as_before(self) -> bool:
+        """Whether a file that could not be replaced is the old one: no new one is of its size."""
+        try:
+            return self._disk.size(self._path) == self._size
+        except FileNotFoundError:
+            return self._size == 0
+        except OSError:
+            return False
 
     def _restore(self) -> None:
         try:

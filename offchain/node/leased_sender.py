@@ -5,13 +5,13 @@ own commands. The first of several threads opens it, the last one closes it. Wha
 left in the outbox is finished by whoever opens it next.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Protocol
 
 from offchain.chain.model import Address, Receipt, TypedCall
-from offchain.chain.sender import TransactionSender
+from offchain.chain.sender import TransactionSender, TxHandle
 
 
 class Sends(Protocol):
@@ -25,8 +25,18 @@ class Sends(Protocol):
     ) -> Receipt: ...
 
 
+class SendsMany(Sends, Protocol):
+    """A sender that also has many effects at once."""
+
+    def send_many(self, calls: Sequence[tuple[str, TypedCall]]) -> list[TxHandle]: ...
+
+    def wait(
+        self, handle: TxHandle, *, confirmations: int = 1, timeout_seconds: float = 120
+    ) -> Receipt: ...
+
+
 class LeasedSender:
-    """A `Sends` that opens the account's outbox when it is needed."""
+    """A `SendsMany` that opens the account's outbox when it is needed."""
 
     def __init__(self, account: Address, opening: Callable[[], TransactionSender]) -> None:
         self._account = account
@@ -47,6 +57,18 @@ class LeasedSender:
             return sender.execute(
                 call, key=key, confirmations=confirmations, timeout_seconds=timeout_seconds
             )
+
+    def send_many(self, calls: Sequence[tuple[str, TypedCall]]) -> list[TxHandle]:
+        """As `TransactionSender.send_many`. Raises: OutboxBusy while another process sends."""
+        with self._lease() as sender:
+            return sender.send_many(calls)
+
+    def wait(
+        self, handle: TxHandle, *, confirmations: int = 1, timeout_seconds: float = 120
+    ) -> Receipt:
+        """As `TransactionSender.wait`. Raises: OutboxBusy while another process sends."""
+        with self._lease() as sender:
+            return sender.wait(handle, confirmations=confirmations, timeout_seconds=timeout_seconds)
 
     @contextmanager
     def _lease(self) -> Iterator[TransactionSender]:

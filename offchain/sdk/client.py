@@ -20,14 +20,25 @@ from offchain.da.disperse import Watcher
 from offchain.da.duties import BlobTerms
 from offchain.da.model import blob_id
 from offchain.da.onchain import DAEntranceClient, DASignersClient
+from offchain.sdk.agent_parts import AgentParts
+from offchain.sdk.agents import AsyncAgents
+from offchain.sdk.compute import AsyncCompute, ComputeParts
 from offchain.sdk.connection import Connection
 from offchain.sdk.da import DEFAULT_DAYS, AsyncDa, BlobStatus, DaParts, Sampling, Source
 from offchain.sdk.errors import ConnectionMissing
 from offchain.sdk.gateway_client import GatewayClient
+from offchain.sdk.gateway_private import AsyncGatewayPrivate
+from offchain.sdk.kv import AsyncKv
 from offchain.sdk.loop_thread import LoopThread
+from offchain.sdk.open_agents import open_agents
+from offchain.sdk.open_compute import ComputeWish, open_compute, open_private
+from offchain.sdk.open_kv import StreamWish, open_stream
 from offchain.sdk.open_storage import StorageChain, StorageOwner, open_storage
 from offchain.sdk.references import AnyReference, FileReference, ItemReference
 from offchain.sdk.storage import AsyncStorage, StorageParts
+from offchain.sdk.waiting_agents import Agents
+from offchain.sdk.waiting_compute import Compute, GatewayPrivate
+from offchain.sdk.waiting_kv import Kv
 from offchain.sdk.waiting_storage import Storage
 from offchain.staking.onchain import StakeManagerClient
 
@@ -54,6 +65,10 @@ class AsyncApogee:
         self._stack = AsyncExitStack()
         self._da: AsyncDa | None = None
         self._storage: AsyncStorage | None = None
+        self._compute: AsyncCompute | None = None
+        self._agents: AsyncAgents | None = None
+        self._chain: StorageChain | None = None
+        self._private: AsyncGatewayPrivate | None = None
 
     @classmethod
     def at_home(cls, home: Path | str = ".apogee", *, account: bytes | None = None) -> Self:
@@ -71,6 +86,39 @@ class AsyncApogee:
         """Storage; only inside `async with`."""
         assert self._storage is not None, "use `async with AsyncApogee(...) as apogee`"
         return self._storage
+
+    async def kv(self, stream: bytes | str, *, node: str | None = None) -> AsyncKv:
+        """A key-value stream, read with proofs and written by this account; only inside
+        `async with`. `node`: a storage node's URL; a replica of the stream when not given.
+
+        Raises: StreamNotFollowed.
+        """
+        assert self._chain is not None, "use `async with AsyncApogee(...) as apogee`"
+        raw = stream if isinstance(stream, bytes) else bytes.fromhex(stream.removeprefix("0x"))
+        wish = StreamWish(raw, node)
+        return await open_stream(self._chain, wish, self._owner.account, self._stack)
+
+    @property
+    def agents(self) -> AsyncAgents:
+        """Agents that are owned and sold; only inside `async with`."""
+        assert self._agents is not None, "use `async with AsyncApogee(...) as apogee`"
+        return self._agents
+
+    @property
+    def compute(self) -> AsyncCompute:
+        """The compute market; only inside `async with`."""
+        assert self._compute is not None, "use `async with AsyncApogee(...) as apogee`"
+        return self._compute
+
+    async def private(self) -> AsyncGatewayPrivate:
+        """Private answers through the gateway, which sees ciphertext only, paid by its API key;
+        only inside `async with`. Raises: NoGateway, NoEvidenceHere.
+        """
+        assert self._chain is not None, "use `async with AsyncApogee(...) as apogee`"
+        if self._private is None:
+            opening = open_private(self._chain, self._connection)
+            self._private = await self._stack.enter_async_context(opening)
+        return self._private
 
     async def __aenter__(self) -> Self:
         """Raises: ConnectionMissing when the contracts' addresses are not there."""
@@ -100,12 +148,26 @@ class AsyncApogee:
         )
         self._da = AsyncDa(parts)
         chain = StorageChain(node, deployments, stake)
+        self._chain = chain
 
         async def storage_parts() -> StorageParts:
             parts = open_storage(chain, self._owner, _the_engine, threads=self._threads)
             return await self._stack.enter_async_context(parts)
 
         self._storage = AsyncStorage(storage_parts)
+
+        async def agent_parts() -> AgentParts:
+            storage = await self.storage.parts()
+            parts = open_agents(chain, self._owner, storage, _the_engine)
+            return await self._stack.enter_async_context(parts)
+
+        self._agents = AsyncAgents(agent_parts)
+
+        async def compute_parts() -> ComputeParts:
+            wish = ComputeWish(self._owner, connection.simulated_root)
+            return await self._stack.enter_async_context(open_compute(chain, wish))
+
+        self._compute = AsyncCompute(compute_parts)
         return self
 
     async def __aexit__(
@@ -114,7 +176,8 @@ class AsyncApogee:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._da = self._storage = None
+        self._da = self._storage = self._compute = self._chain = self._private = None
+        self._agents = None
         await self._stack.aclose()
 
 
@@ -139,11 +202,21 @@ class Apogee:
             raise
         self.da = Da(self._client.da, self._loop)
         self.storage = Storage(self._client.storage, self._loop)
+        self.compute = Compute(self._client.compute, self._loop)
+        self.agents = Agents(self._client.agents, self._loop)
 
     @classmethod
     def at_home(cls, home: Path | str = ".apogee", *, account: bytes | None = None) -> Self:
         """The Apogee that `apogee up` runs in this home. Raises: ConnectionMissing."""
         return cls(Connection.at_home(home), account=account, folder=Path(home).expanduser())
+
+    def kv(self, stream: bytes | str, *, node: str | None = None) -> Kv:
+        """A key-value stream; as `AsyncApogee.kv`."""
+        return Kv(self._loop.run(self._client.kv(stream, node=node)), self._loop)
+
+    def private(self) -> GatewayPrivate:
+        """Private answers through the gateway; as `AsyncApogee.private`."""
+        return GatewayPrivate(self._loop.run(self._client.private()), self._loop)
 
     def close(self) -> None:
         """End the connections; closing again does nothing."""

@@ -14,18 +14,21 @@ from offchain.sdk.errors import ConnectionMalformed, ConnectionMissing
 
 FILE: Final = "connection.json"
 VERSION: Final = 1
+SIMULATED_ROOT: Final = Path("devnet") / "tee" / "root.der"
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """`deployments` names the file with the contracts' addresses. Without a gateway a client
-    reads, samples and asks for states, and cannot publish.
+    reads, samples and asks for states, and cannot publish. `simulated_root`: the certificate of a
+    devnet's software TEE, which counts on local chains only.
     """
 
     rpc_url: str
     deployments: Path
     gateway_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    simulated_root: Path | None = None
 
     @classmethod
     def at_home(cls, home: Path | str = ".apogee") -> "Connection":
@@ -44,6 +47,7 @@ class Connection:
                 deployments=Path(found["deployments"]),
                 gateway_url=str(found["gateway_url"]),
                 api_key=key,
+                simulated_root=path.parent / SIMULATED_ROOT,
             )
         except FileNotFoundError as error:
             raise ConnectionMissing(file=error.filename) from error

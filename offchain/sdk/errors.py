@@ -5,6 +5,7 @@ InvalidInput ConnectionMalformed   sdk.connection.malformed
 InvalidInput SourceUnusable        sdk.source.unusable
 Conflict     NoGateway             sdk.no_gateway
 Conflict     NoAccount             sdk.no_account
+Conflict     NoEvidenceHere        sdk.no_evidence           nobody attests keys on this network
 Unavailable  GatewayUnreachable    sdk.gateway.unreachable
 Corrupt      GatewayContradicted   sdk.gateway.contradicted   it answered what the chain or our own
                                                               computation contradicts: do not trust
@@ -58,6 +59,13 @@ class NoAccount(Conflict):
 
     code = "sdk.no_account"
     next_step = "Open the client with account=SECRET, 32 bytes, to store, renew and release."
+
+
+class NoEvidenceHere(Conflict):
+    """There is no registry of attestations here, so nothing can be sealed to anybody."""
+
+    code = "sdk.no_evidence"
+    next_step = "Connect to a network with an AttestationRegistry; `apogee up` starts one."
 
 
 class GatewayUnreachable(Unavailable):

@@ -6,6 +6,7 @@ Source: docs/how-to/use-key-value-streams.md.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +16,14 @@ from offchain.storage.kv.adapters.http_client import HttpKvClient, Page, Place, 
 from offchain.storage.kv.answer import Answer, Label, verify_answer
 from offchain.storage.kv.cells import ABSENT, ANY, Cell, Kind, Space, counter_of, element_key
 from offchain.storage.kv.cells import counter_value as counter_bytes
-from offchain.storage.kv.errors import OpRefused, ProofWrong, RootUnknown
+from offchain.storage.kv.errors import OpRefused, ProofWrong, ReplicaBehind, RootUnknown
 from offchain.storage.kv.op import Mode, Op, Signs, sign_op
 from offchain.storage.kv.promise import SoftAck, is_promised
 from offchain.storage.kv.proof import StreamRoot
 
 CACHED: Final = 4_096
 POLL_SECONDS: Final = 0.1
+BEHIND_SECONDS: Final = 60.0
 Trust = Callable[[StreamRoot], Awaitable[bool]]
 
 
@@ -156,8 +158,21 @@ class AsyncKv:
                 return found[1]
             await asyncio.sleep(POLL_SECONDS)
 
+    async def reach(self, entries: int, *, seconds: float = BEHIND_SECONDS) -> None:
+        """Wait until the replica has applied so many entries of the log: what they grant or end
+        counts there from then on. Raises: ReplicaBehind, StreamNotFollowed.
+        """
+        deadline = time.monotonic() + seconds
+        while (applied := (await self._parts.client.status(self._stream))[0]) < entries:
+            if time.monotonic() > deadline:
+                raise ReplicaBehind(applied=applied, wanted=entries)
+            await asyncio.sleep(POLL_SECONDS)
+
     async def watch(self, prefix: bytes = b"") -> AsyncIterator[Written]:
-        """Entries that wrote keys with this prefix; what they wrote leaves the cache."""
+        """Entries that wrote keys with this prefix; what they wrote leaves the cache.
+
+        The first one has no keys: it tells after which entry the watch begins.
+        """
         async for event in self._parts.client.watch(self._stream, prefix):
             for key in event.keys if event.keys is not None else list(self._cache):
                 self._cache.pop(key, None)

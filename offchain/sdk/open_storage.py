@@ -59,7 +59,7 @@ async def open_storage(
     chain: StorageChain, owner: StorageOwner, engine: Callable[[], ErasureEngine], *, threads: int
 ) -> AsyncIterator[StorageParts]:
     """What a storage client works with; it reads only when there is no account."""
-    ledger = _ledger_of(chain)
+    ledger = ledger_of(chain)
     log = StorageLogClient(chain.deployments, chain.node)
     first = chain.deployments.first_block()
     index = ChainStorageIndex(chain.node, log, ledger, first_block=first)
@@ -73,7 +73,7 @@ async def open_storage(
                 chain.node,
                 log,
                 StorageMarketClient(chain.deployments, chain.node),
-                _sender_of(chain, owner),
+                sender_of(chain, owner),
                 epoch_seconds=end - start,
             )
             journal = DiskPuts(LocalDisk(), owner.folder / "client" / "puts")
@@ -98,7 +98,8 @@ async def open_storage(
         yield StorageParts(FileClient(parts), end - start, can_store=put is not None)
 
 
-def _ledger_of(chain: StorageChain) -> ChainStorageLedger:
+def ledger_of(chain: StorageChain) -> ChainStorageLedger:
+    """What the chain says of files and groups."""
     deployments, node = chain.deployments, chain.node
     return ChainStorageLedger(
         StorageClients(
@@ -113,7 +114,8 @@ def _ledger_of(chain: StorageChain) -> ChainStorageLedger:
     )
 
 
-def _sender_of(chain: StorageChain, owner: StorageOwner) -> LeasedSender:
+def sender_of(chain: StorageChain, owner: StorageOwner) -> LeasedSender:
+    """The one sender of the owner's account."""
     assert owner.account is not None
     signer = LocalSigner.from_secret(owner.account)
     outbox = owner.folder / "outbox"

@@ -11,7 +11,6 @@ from offchain.core.hashing import keccak
 from offchain.sdk.errors import NoAccount, SourceUnusable
 from offchain.storage.adapters.arrival import Arrival
 from offchain.storage.client_errors import FileUnknown
-from offchain.storage.client_ports import PutStage
 from offchain.storage.file_client import FileClient, PutOptions
 from offchain.storage.model import FileState, profile_named
 from offchain.storage.ports import FileView
@@ -135,14 +134,11 @@ class AsyncStorage:
         if not len(source):
             raise SourceUnusable(bytes=0)
         plain = BytesSource(bytes(source))
-        name = "" if key is None else f"key:{key}"
-        known = [one for one in await files.puts() if name and one.path == name]
-        if known and known[-1].stage is PutStage.STORED:
-            return await self.stat(known[-1].file_id)
-        if known and known[-1].stage is not PutStage.OVER:
-            return _shown((await files.resume_source(known[-1], plain, watch=on_progress)).view)
-        stored = await files.put_source(plain, options, watch=on_progress, path=name)
-        return _shown(stored.view)
+        if key is not None:
+            return await self.stat(
+                await files.put_named(f"key:{key}", plain, options, watch=on_progress)
+            )
+        return _shown((await files.put_source(plain, options, watch=on_progress)).view)
 
     async def get(self, reference: StoredReference) -> bytes:
         """The plain bytes, decoded, encoded again and compared with the root.
@@ -151,7 +147,7 @@ class AsyncStorage:
         """
         getter = (await self._parts()).files.get
         content = await getter.content(_id_of(reference))
-        return b"".join([piece async for piece in getter.plain(content)])
+        return b"".join([bytes(piece) async for piece in getter.plain(content)])
 
     async def get_to(
         self,
@@ -215,6 +211,10 @@ class AsyncStorage:
         file_id = (await self.stat(reference)).id
         await parts.files.release(file_id)
         return await self.stat(file_id)
+
+    async def parts(self) -> StorageParts:
+        """What this client works with, opened on first use; for layers above storage."""
+        return await self._parts()
 
     async def _parts(self) -> StorageParts:
         async with self._turn:

@@ -15,10 +15,12 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from offchain.chain.errors import BlockUnknown
 from offchain.core.bls import Signature
@@ -27,6 +29,7 @@ from offchain.core.kzg import prepare
 from offchain.core.matrix.check import CheckedHeader
 from offchain.core.matrix.errors import EncodingFault, RowRejected
 from offchain.core.matrix.runs import check_run
+from offchain.core.merkle import Digests
 from offchain.node.header_desk import HeaderDesk
 from offchain.storage.bad_file import BadFile, bad_file_of
 from offchain.storage.errors import (
@@ -109,11 +112,15 @@ class SeatParts:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One body on its way: how long it says it is, and its SHA-256 if the sender names it."""
+    """One body on its way: how long it says it is, and its SHA-256 if the sender names it.
+
+    `into` fills memory with all of it, where the way it comes can do that; else it is in `pieces`.
+    """
 
     pieces: AsyncIterator[bytes]
     declared_bytes: int
     digest: bytes | None = None
+    into: Callable[[memoryview], Awaitable[None]] | None = None
 
 
 class AcceptShards:
@@ -294,7 +301,7 @@ class AcceptShards:
         finally:
             self._busy -= Counter({key: 1})
 
-    async def _read_in_time(self, upload: Upload, expected: int) -> bytearray:
+    async def _read_in_time(self, upload: Upload, expected: int) -> memoryview:
         """The body. Raises: BodySize, BodyDigest, UploadSlow."""
         seconds = self._limits.upload_seconds + expected / self._limits.upload_rate
         try:
@@ -304,29 +311,28 @@ class AcceptShards:
             raise UploadSlow(bytes=expected, seconds=seconds) from error
 
     async def _checked(
-        self, file: StoredFile, place: Place, raw: bytearray
+        self, file: StoredFile, place: Place, raw: memoryview
     ) -> tuple[Segment, Shard]:
         """The shard in a body, everything about it judged. Raises: SegmentNotPaid, Rejected."""
         rows = rows_of(file.profile, place.seat)
-        parsed = await asyncio.to_thread(
-            parse_shard_body, raw, file.shape, place.segment, rows=rows
-        )
+        parsed = parse_shard_body(raw, file.shape, place.segment, rows=rows)
         segment = Segment.of(place.segment, parsed.header)
         if not is_segment_of(file.root, file.shape, segment, parsed.path):
             raise SegmentNotPaid(file_id=file.file_id.hex(), segment=place.segment)
         checked = await self._desk.check(parsed.header)
-        await asyncio.to_thread(self._check_rows, file, segment, parsed, checked)
+        roots = await asyncio.to_thread(self._check_rows, file, segment, parsed, checked)
         key = ShardKey(
             segment.data_root, shard_of(file.profile, place.seat), file.profile.rows_per_seat
         )
-        return segment, Shard(key, parsed.header, parsed.run)
+        return segment, Shard(key, parsed.header, parsed.run, roots)
 
     def _check_rows(
         self, file: StoredFile, segment: Segment, parsed: ShardBody, checked: CheckedHeader
-    ) -> None:
+    ) -> Digests:
+        """The roots of the rows, which hold. Raises: EncodingFault, ShardRejected."""
         run, engine = parsed.run, self._parts.engine
         try:
-            check_run(
+            return check_run(
                 checked,
                 run.data,
                 run.first,
@@ -354,20 +360,27 @@ def read_view(ledger: StorageLedger, file_id: bytes) -> FileView:
     return ledger.view(file_id, at=ledger.head().hash)
 
 
-async def _read_body(upload: Upload, expected: int) -> bytearray:
+async def _read_body(upload: Upload, expected: int) -> memoryview:
     """Exactly so many bytes, with their SHA-256 if it was named. Raises: BodySize, BodyDigest."""
-    raw = bytearray(expected)
-    sponge = hashlib.sha256() if upload.digest is not None else None
-    filled = 0
-    async for piece in upload.pieces:
-        if filled + len(piece) > expected:
-            raise BodySize(bytes=filled + len(piece), expected=expected)
-        raw[filled : filled + len(piece)] = piece
-        if sponge is not None:
-            sponge.update(piece)
-        filled += len(piece)
-    if filled != expected:
-        raise BodySize(bytes=filled, expected=expected)
-    if sponge is not None and sponge.digest() != upload.digest:
-        raise BodyDigest(bytes=filled)
+    raw = np.empty(expected, np.uint8).data  # not zeroed: every byte comes or none is looked at
+    if upload.into is not None:
+        await upload.into(raw)
+    else:
+        await _join(upload.pieces, raw)
+    if upload.digest is not None:
+        found = await asyncio.to_thread(lambda: hashlib.sha256(raw).digest())
+        if found != upload.digest:
+            raise BodyDigest(bytes=expected)
     return raw
+
+
+async def _join(pieces: AsyncIterator[bytes], raw: memoryview) -> None:
+    """Fill `raw` with the pieces. Raises: BodySize unless they are exactly as long."""
+    filled = 0
+    async for piece in pieces:
+        if filled + len(piece) > len(raw):
+            raise BodySize(bytes=filled + len(piece), expected=len(raw))
+        raw[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    if filled != len(raw):
+        raise BodySize(bytes=filled, expected=len(raw))

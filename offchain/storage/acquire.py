@@ -23,6 +23,7 @@ from offchain.core.matrix.check import check_header
 from offchain.core.matrix.errors import InsufficientRows
 from offchain.core.wire import Header, Row
 from offchain.node.errors import StoreBroken, StoreFull
+from offchain.node.matrix_room import MatrixRoom
 from offchain.storage.judge import judge_run
 from offchain.storage.keep_ports import SegmentBook
 from offchain.storage.model import Profile, SeatState, Segment, rows_of, shard_of
@@ -37,6 +38,7 @@ from offchain.storage.ports import (
     StoredFile,
 )
 from offchain.storage.rebuild import rebuild_rows
+from offchain.storage.segment_encoder import finish
 
 IN_FLIGHT: Final = 16
 log = logging.getLogger(__name__)
@@ -102,6 +104,7 @@ class AcquireShards:
 
     def __init__(self, parts: AcquireParts) -> None:
         self._parts = parts
+        self._room = MatrixRoom(1)
 
     async def acquire(
         self, group: GroupView, file: StoredFile, seats: frozenset[int], report: Acquired
@@ -285,7 +288,12 @@ class AcquireShards:
         if not keys:
             return
         wanted = [row for key in keys for row in range(key.first, key.first + key.rows)]
-        made = await asyncio.to_thread(self._rebuild, header, rows, wanted)
+        lease = await self._room.take()
+        try:
+            buffer = lease.buffer(header.shape)
+            made = await finish(lambda: self._rebuild(header, rows, wanted, buffer))
+        finally:
+            lease.give_back()
         for position, key in enumerate(keys):
             part = made[position * key.rows : (position + 1) * key.rows]
             run = run_of(part, header)
@@ -293,9 +301,13 @@ class AcquireShards:
         case.report.rebuilt += len(keys)
         case.report.source_bytes += segment.length
 
-    def _rebuild(self, header: Header, rows: dict[int, Elements], wanted: list[int]) -> list[Row]:
+    def _rebuild(
+        self, header: Header, rows: dict[int, Elements], wanted: list[int], buffer: Elements
+    ) -> list[Row]:
         parts = self._parts
-        return rebuild_rows(header, rows, wanted, parts.engine, threads=parts.threads)
+        return rebuild_rows(
+            header, rows, wanted, parts.engine, threads=parts.threads, buffer=buffer
+        )
 
     def _others(self, case: _Case) -> Iterator[SeatView]:
         """Seats of other operators that should answer, data shards first; liars are left out."""

@@ -116,6 +116,35 @@ class TermTill(Protocol):
     def renew(self, file_id: bytes, epochs: int, *, value_wei: int) -> Paid: ...
 
 
+@dataclass(frozen=True, slots=True)
+class StandingOrder:
+    """Whoever comes may renew a file by so many epochs out of these funds, for a tip.
+
+    `limit_wei`: the most that one of the epochs may cost at the prices of the day.
+    """
+
+    epochs: int
+    limit_wei: int
+    tip_wei: int
+    funds_wei: int
+
+
+class OrderTill(Protocol):
+    """Standing orders of files that this client's account owns; raises as `StorageTill`."""
+
+    def order(self, file_id: bytes) -> StandingOrder | None:
+        """What stands now."""
+        ...
+
+    def set_order(self, file_id: bytes, order: StandingOrder) -> Paid:
+        """Let this stand, with at least these funds; what stands already is not paid again."""
+        ...
+
+    def end_order(self, file_id: bytes) -> Paid:
+        """End it and take back what it held; `value_wei` is what came back."""
+        ...
+
+
 class StorageIndex(Protocol):
     """What the log says of all files. Blocking. Raises: Unavailable."""
 
@@ -147,14 +176,14 @@ class PutStage(Enum):
 class PutRecord:
     """One put: durable before money moves, so that it is never paid twice.
 
-    `digests`: SHA-256 of the bytes of each segment, compared before they are sent. `path` and
-    `seal_head` say how to read the source again; the key of a sealed one is in the keystore.
+    `marks`: of the bytes of each segment, compared before they are sent. `path` and `seal_head`
+    say how to read the source again; the key of a sealed one is in the keystore.
     """
 
     file_id: bytes
     order: Order
     segments: tuple[Segment, ...] = field(repr=False)
-    digests: tuple[bytes, ...] = field(repr=False)
+    marks: tuple[bytes, ...] = field(repr=False)
     max_price_wei: int | None
     path: str = ""
     seal_head: bytes = field(default=b"", repr=False)

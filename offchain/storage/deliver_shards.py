@@ -16,9 +16,10 @@ from weakref import WeakValueDictionary
 
 from offchain.core.bls import InvalidPoint, Signature, aggregate_signatures, verify
 from offchain.core.errors import ApogeeError, Unavailable
+from offchain.node.errors import PeerRefused, told_code
 from offchain.storage.client_errors import NotEnoughHeld
 from offchain.storage.client_ports import Quorum
-from offchain.storage.errors import SeatAnswerInvalid, SeatRefused, SeatSlow
+from offchain.storage.errors import SeatAnswerInvalid, SeatSlow
 from offchain.storage.frames import segments_in, shard_body
 from offchain.storage.model import SeatState, Segment, segment_path
 from offchain.storage.ports import GroupView, Place, SeatClient, SeatView, StoredFile
@@ -282,17 +283,16 @@ class DeliverShards:
         return lane
 
     def _note(self, delivery: Delivery, seat: SeatView, error: ApogeeError) -> None:
-        code = error.remote_code if isinstance(error, SeatRefused) else error.code
+        code = told_code(error)
         if delivery.failures.get(seat.seat) != code:
             log.info("seat_failed", extra={"seat": seat.seat, "code": code})
-        delivery.failures[seat.seat] = code or error.code
+        delivery.failures[seat.seat] = code
 
 
 def _may_pass(error: ApogeeError) -> bool:
     """Whether the same request may succeed a moment later."""
-    if isinstance(error, SeatRefused) and error.remote_code in SeatRefused.permanent:
-        return False
-    return isinstance(error, Unavailable)
+    is_permanent = isinstance(error, PeerRefused) and error.is_permanent
+    return isinstance(error, Unavailable) and not is_permanent
 
 
 def _checked(seat: SeatView, digest: bytes, raw: bytes) -> Signature:

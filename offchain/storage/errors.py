@@ -36,7 +36,7 @@ Source: docs/protocol/storage.md#errors.
 from typing import ClassVar
 
 from offchain.core.errors import Conflict, Corrupt, InvalidInput, NotFound, Rejected, Unavailable
-from offchain.node.errors import RateLimited
+from offchain.node.errors import PeerRefused, RateLimited
 
 
 class BodySize(InvalidInput):
@@ -156,7 +156,7 @@ class SeatSlow(Unavailable):
     code = "storage.seat.slow"
 
 
-class SeatRefused(Unavailable):
+class SeatRefused(PeerRefused):
     """The seat answered with an error; its code is in the fields."""
 
     code = "storage.seat.refused"
@@ -169,11 +169,6 @@ class SeatRefused(Unavailable):
             SubmissionUnknown.code,
         }
     )
-
-    @property
-    def remote_code(self) -> str:
-        """The code of the error as the seat named it."""
-        return str(self.fields.get("remote_code", ""))
 
 
 class BackendUnreachable(Unavailable):

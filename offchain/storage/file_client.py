@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from offchain.core.errors import ApogeeError
+from offchain.node.errors import told_code
 from offchain.storage.client_errors import PlanUnknown, PriceAboveLimit, SourceChanged
 from offchain.storage.client_ports import (
     FileKeys,
+    OrderTill,
     Paid,
     PutRecord,
     PutStage,
@@ -43,6 +45,7 @@ HAVE_SECONDS: Final = 5.0
 class PutOptions:
     """How something is stored. `recipients`: X25519 keys that may read it too. `is_fresh`: do not
     go on with an earlier put of the same path. `nonce`: names one of several files of one content.
+    `root`: what a public file must come to; nothing is paid for other bytes.
     """
 
     profile: Profile
@@ -52,6 +55,7 @@ class PutOptions:
     recipients: tuple[bytes, ...] = ()
     is_fresh: bool = False
     nonce: int | None = None
+    root: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,14 @@ class SeatAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FileClientParts:
-    """`put` None for a client that only reads; `terms` likewise."""
+    """`put` None for a client that only reads; `terms` and `orders` likewise."""
 
     read: ReadParts
     keys: FileKeys
     randomness: Callable[[int], bytes]
     put: PutParts | None = None
     terms: TermTill | None = None
+    orders: OrderTill | None = None
     put_rules: PutRules = field(default_factory=PutRules)
     read_rules: ReadRules = field(default_factory=ReadRules)
 
@@ -99,6 +104,11 @@ class FileClient:
     def terms(self) -> TermTill:
         assert self._parts.terms is not None, "this client only reads"
         return self._parts.terms
+
+    @property
+    def orders(self) -> OrderTill:
+        assert self._parts.orders is not None, "this client only reads"
+        return self._parts.orders
 
     async def put_path(
         self, path: Path, options: PutOptions, watch: Watcher = lambda _: None
@@ -139,8 +149,27 @@ class FileClient:
             path=path,
             seal_head=head,
             nonce=options.nonce,
+            root=options.root,
         )
         return await PutFile(self._put, self._parts.put_rules, watch).put(source, wish)
+
+    async def put_named(
+        self,
+        name: str,
+        plain: Source,
+        options: PutOptions,
+        *,
+        watch: Watcher = lambda _: None,
+    ) -> bytes:
+        """The file that a name of this client stands for: stored and paid once, however often the
+        same bytes are put under it, by whatever process. Raises: as `put_source` and `resume`.
+        """
+        known = [one for one in await self.puts() if one.path == name]
+        if known and known[-1].stage is PutStage.STORED:
+            return known[-1].file_id
+        if known and known[-1].stage is not PutStage.OVER:
+            return (await self.resume_source(known[-1], plain, watch=watch)).file_id
+        return (await self.put_source(plain, options, watch=watch, path=name)).file_id
 
     async def resume(
         self, file_id: bytes, *, path: Path | None = None, watch: Watcher = lambda _: None
@@ -238,7 +267,7 @@ class FileClient:
         except TimeoutError:
             return SeatAnswer(seat, 0, "storage.seat.slow")
         except ApogeeError as error:
-            return SeatAnswer(seat, 0, str(error.fields.get("remote_code") or error.code))
+            return SeatAnswer(seat, 0, told_code(error))
 
     def _new_seal(self, length: int, recipients: Sequence[bytes]) -> Seal:
         """A seal under a key of its own, which is in the keystore before anything is sealed."""

@@ -118,12 +118,13 @@ def parse_shard_body(
     return ShardBody(_digests(view, len(SHARD_MAGIC), digests), header, run)
 
 
-def run_frame(run: Run) -> bytes:
-    """A run as it is sent."""
+def run_frame(run: Run) -> Body:
+    """A run as it is sent; rows are a view."""
     count, columns, _ = run.data.shape
     head = _RUN.pack(RUN_MAGIC, run.first, count, columns)
     digests = (*run.siblings, *run.coset_roots)
-    return b"".join((head, *digests, np.ascontiguousarray(run.data).reshape(-1).data))
+    data = np.ascontiguousarray(run.data).reshape(-1).data
+    return Body.of(b"".join((head, *digests)), data)
 
 
 def run_frame_bytes(count: int, columns: int) -> int:
@@ -132,7 +133,7 @@ def run_frame_bytes(count: int, columns: int) -> int:
     return _RUN.size + digests * DIGEST_BYTES + count * FIELD_BYTES * columns
 
 
-def parse_run(raw: bytes, *, first: int, count: int, columns: int) -> Run:
+def parse_run(raw: bytes | bytearray | memoryview, *, first: int, count: int, columns: int) -> Run:
     """Read the frame of exactly this run. Raises: FrameInvalid."""
     expected = run_frame_bytes(count, columns)
     if len(raw) != expected or _RUN.unpack_from(raw) != (RUN_MAGIC, first, count, columns):

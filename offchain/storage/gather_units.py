@@ -11,18 +11,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import ApogeeError
 from offchain.core.field import FIELD_BYTES, Elements
-from offchain.core.layout import K
+from offchain.core.hashing import DIGEST_BYTES
+from offchain.core.layout import K, N
+from offchain.core.merkle import Digests
 from offchain.storage.client_errors import InsufficientShards
 from offchain.storage.errors import SeatSlow
-from offchain.storage.judge import run_lies_under
+from offchain.storage.judge import roots_under
 from offchain.storage.model import Profile, SeatState, Segment, rows_of
 from offchain.storage.ports import GroupView, Run, SeatClient, SeatView
 from offchain.storage.seat_book import SeatBook
 
 MAX_UNIT_ROWS: Final = 512
+
+
+def _no_roots() -> Digests:
+    return np.zeros((N, DIGEST_BYTES), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,16 @@ class Unit:
 
 @dataclass(slots=True, eq=False)
 class Hunt:
-    """What one segment's read has; `full` takes the rows, `have` says which units are in it."""
+    """What one segment's read has; `full` takes the rows, `have` says which units are in it.
+
+    `roots` has the roots of the rows in it, as they were hashed when each run was judged.
+    """
 
     segment: Segment
     group: GroupView
     book: SeatBook
     full: Elements = field(repr=False)
+    roots: Digests = field(default_factory=_no_roots, repr=False)
     have: dict[int, int] = field(default_factory=dict)  # first row -> rows
     coset_roots: tuple[bytes, bytes, bytes] | None = None
     bytes_received: int = 0
@@ -206,22 +218,26 @@ class GatherUnits:
         hunt.bytes_received += run.data.nbytes
         hunt.judging.add(unit)
         try:
-            is_good = await asyncio.to_thread(self._judged, hunt, unit, run)
+            roots = await asyncio.to_thread(self._judged, hunt, unit, run)
         finally:
             hunt.judging.discard(unit)
-        if not is_good:
+        if roots is None:
             hunt.book.convict(unit.seat, request=unit.asked, reason="storage.shard.rejected")
         elif unit.first not in hunt.have:
-            hunt.full[unit.first : unit.first + unit.count] = run.data
+            hunt.roots[unit.first : unit.first + unit.count] = roots
             hunt.have[unit.first] = unit.count
             hunt.coset_roots = run.coset_roots
-        return is_good
+        return roots is not None
 
-    def _judged(self, hunt: Hunt, unit: Unit, run: Run) -> bool:
+    def _judged(self, hunt: Hunt, unit: Unit, run: Run) -> Digests | None:
+        """The roots of a run that holds, which then lies in `full`; twice the same bytes if so."""
         shape = (unit.count, hunt.segment.columns, FIELD_BYTES)
         if run.first != unit.first or run.data.shape != shape:
-            return False
-        return run_lies_under(hunt.segment.data_root, run, self._engine)
+            return None
+        roots = roots_under(hunt.segment.data_root, run, self._engine)
+        if roots is not None:
+            hunt.full[unit.first : unit.first + unit.count] = run.data
+        return roots
 
 
 def _unit_rows(profile: Profile) -> int:

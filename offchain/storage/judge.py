@@ -14,7 +14,7 @@ from offchain.core.layout import LEAF_BYTES
 from offchain.core.matrix.check import RowTriple
 from offchain.core.matrix.errors import PathMismatch, RowLength
 from offchain.core.matrix.runs import is_run
-from offchain.core.merkle import LeafPath, data_root, verify_leaf_path, verify_row_path
+from offchain.core.merkle import Digests, LeafPath, data_root, verify_leaf_path, verify_row_path
 from offchain.core.wire import Header, LeafFrame, Row
 from offchain.storage.model import Segment
 from offchain.storage.ports import Run
@@ -22,15 +22,24 @@ from offchain.storage.ports import Run
 
 def run_lies_under(root: bytes, run: Run, engine: ErasureEngine, *, threads: int = 1) -> bool:
     """Whether a run lies under D at its rows."""
+    return roots_under(root, run, engine, threads=threads) is not None
+
+
+def roots_under(
+    root: bytes, run: Run, engine: ErasureEngine, *, threads: int = 1
+) -> Digests | None:
+    """The roots of the rows of a run that lies under D; None when it does not."""
     if data_root(*run.coset_roots) != root:
-        return False
-    return is_run(
-        engine.row_roots(run.data, threads=threads),
+        return None
+    roots = engine.row_roots(run.data, threads=threads)
+    lies = is_run(
+        roots,
         run.first,
         siblings=run.siblings,
         coset_roots=run.coset_roots,
         hash_many=engine.keccak_many,
     )
+    return roots if lies else None
 
 
 def judge_run(

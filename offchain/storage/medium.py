@@ -23,7 +23,7 @@ class Medium(Protocol):
         """Put a whole file in place; durable on return, and nothing of it when it raises."""
         ...
 
-    def read(self, name: str, start: int, size: int) -> bytes:
+    def read(self, name: str, start: int, size: int) -> Chunk:
         """So many bytes from `start`; fewer only where the file ends."""
         ...
 

@@ -235,8 +235,12 @@ def shape_of_file(segments: Sequence[Segment]) -> FileShape:
 
 def file_root(segments: Sequence[Segment]) -> Digest:
     """The root of a file from all its segments in order. Raises: FileInvalid."""
-    shape = shape_of_file(segments)
-    return _bind(shape, _levels([segment.leaf() for segment in segments])[-1][0])
+    return _bind(shape_of_file(segments), file_top(segments))
+
+
+def file_top(segments: Sequence[Segment]) -> Digest:
+    """The root of the tree over a file's segments, without their number and the length."""
+    return _levels([segment.leaf() for segment in segments])[-1][0]
 
 
 def segment_path(segments: Sequence[Segment], index: int) -> tuple[bytes, ...]:

@@ -86,6 +86,8 @@ class RootPosted:
     byte_count: int
     stream_root: bytes
     signed: int  # seats
+    epoch: int
+    silent: int  # bitmap of seats that have not signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,22 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """A posted root and who stood for it; `stream_root` is zero when there is none."""
+
+    stream_root: bytes
+    group: int
+    epoch: int
+    posted_at: int
+    silent: int  # bitmap of seats
+
+
+@dataclass(frozen=True, slots=True)
 class RootQuorum:
-    """Seats of `group` that stand for a root: all but `absent`, whose keys come along."""
+    """Seats of `group` that stood for a root in an epoch: all but `absent`, whose keys are here."""
 
     group: int
+    epoch: int
     absent: int  # bit s: seat s has not signed
     absent_keys: bytes
     signature: bytes
@@ -235,8 +249,12 @@ class KVStreamsClient(ContractClient):
         """The posted stream root; zero when none was posted for exactly this entry."""
         return self._read(bytes, "root_of", stream, seq, at=at)
 
-    def root_digest(self, root: StreamRoot, group: int, *, at: BlockRef) -> bytes:
-        return self._read(bytes, "root_digest", root, group, at=at)
+    def post_of(self, stream: bytes, seq: int, *, at: BlockRef) -> Post:
+        """The root that was posted for exactly this entry."""
+        return self._read(Post, "post_of", stream, seq, at=at)
+
+    def root_digest(self, root: StreamRoot, group: int, epoch: int, *, at: BlockRef) -> bytes:
+        return self._read(bytes, "root_digest", root, group, epoch, at=at)
 
     def domain_separator(self, *, at: BlockRef) -> bytes:
         return self._read(bytes, "domain_separator", at=at)
@@ -280,5 +298,11 @@ class KVStreamsClient(ContractClient):
     def post_root(self, root: StreamRoot, quorum: RootQuorum) -> TypedCall:
         """By anybody who has the signatures of at least four seats."""
         return self._build(
-            "post_root", root, quorum.group, quorum.absent, quorum.absent_keys, quorum.signature
+            "post_root",
+            root,
+            quorum.group,
+            quorum.epoch,
+            quorum.absent,
+            quorum.absent_keys,
+            quorum.signature,
         )

@@ -115,7 +115,6 @@ class FilePlaced:
 class FileStored:
     id: bytes
     group: int
-    owner: bytes
     absent: int
     first_byte: int
     end: int
@@ -243,8 +242,8 @@ class StorageMarketClient(ContractClient):
         return self._read(MarketWindows, "windows", at=at)
 
     def seats(self, *, at: BlockRef) -> bytes:
-        """StorageSeats; the zero address until wired."""
-        return self._read(bytes, "seats", at=at)
+        """StorageSeats."""
+        return self._read(bytes, "SEATS", at=at)
 
     def proofs(self, *, at: BlockRef) -> bytes:
         """StorageProofs; the zero address until wired."""
@@ -284,9 +283,9 @@ class StorageMarketClient(ContractClient):
     def withdraw(self, to: bytes) -> TypedCall:
         return self._build("withdraw", to)
 
-    def wire(self, seats: bytes, proofs: bytes) -> TypedCall:
+    def wire(self, proofs: bytes) -> TypedCall:
         """By governance, once."""
-        return self._build("wire", seats, proofs)
+        return self._build("wire", proofs)
 
 
 class StandingOrdersClient(ContractClient):

@@ -12,6 +12,7 @@ from typing import Protocol
 from offchain.chain.model import Block, BlockRef
 from offchain.core.bls import PublicKey, Signature
 from offchain.core.field import Elements
+from offchain.core.merkle import Digests
 from offchain.core.wire import Header, Row
 from offchain.node.body import Body
 from offchain.storage.model import (
@@ -57,11 +58,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shard:
-    """A checked shard on its way into a store: its rows and the header of their matrix."""
+    """A checked shard on its way into a store: its rows and the header of their matrix.
+
+    `roots` are the roots of its rows when whoever checked it hashed these very bytes.
+    """
 
     key: ShardKey
     header: Header = field(repr=False)
     run: Run = field(repr=False)
+    roots: Digests | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,8 @@ class StoredFile:
     """One submission as StorageMarket knows it. `group` 0 until it is placed.
 
     `expiry`: as receipts name it, when the paid term is over, in chain seconds. `keep_until`: from
-    when on nobody owes it, grace included; before receipts the last second for them.
+    when on nobody owes it, grace included; before receipts the last second for them. `absent`:
+    seats that had not signed when it was confirmed, a bit each.
     """
 
     file_id: bytes
@@ -133,10 +139,15 @@ class StoredFile:
     expiry: int
     placed_block: int = 0
     keep_until: int = 0
+    absent: int = 0
 
     def is_owed(self, now: int) -> bool:
         """Whether every seat of its group answers for it at this chain time."""
         return self.state is FileState.STORED and now < self.keep_until
+
+    def was_signed_by(self, seat: int) -> bool:
+        """Whether a miss of it costs who holds the seat."""
+        return not self.absent >> seat & 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,11 @@ moves: a paid file is never paid again. Source: docs/protocol/storage.md#client.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from offchain.chain.errors import BlockUnknown
@@ -55,6 +58,7 @@ from offchain.storage.segment_encoder import MATRICES, FirstLook, Matrix, Segmen
 from offchain.storage.sources import Source
 
 log = logging.getLogger(__name__)
+LOOK_AHEAD: Final = 2  # segments in the making while a file is planned
 KEPT_MATRICES: Final = MATRICES // 2  # a file of so many segments is encoded once, not twice
 
 
@@ -116,19 +120,20 @@ class PutFile:
         draft = self._parts.randomness(8).hex()
         matrices: dict[int, Matrix] = {}
         segments: list[Segment] = []
-        digests: list[bytes] = []
+        marks: list[bytes] = []
         try:
-            async for look in self._look(source, shape):
-                segments.append(look.segment)
-                digests.append(look.digest)
-                await self._parts.journal.trace(draft, look.segment.index, look.trace)
-                if shape.segments <= KEPT_MATRICES:
-                    matrices[look.segment.index] = look.matrix
-                else:
-                    look.matrix.let_go()
-                done = sum(segment.length for segment in segments)
-                self._watch(PutProgress(PutStage.PLANNED, done, source.length))
-            record = self._record(wish, shape, segments, digests)
+            async with aclosing(self._look(source, shape)) as looks:
+                async for look in looks:
+                    if shape.segments <= KEPT_MATRICES:
+                        matrices[look.segment.index] = look.matrix
+                    else:
+                        look.matrix.let_go()
+                    segments.append(look.segment)
+                    marks.append(look.mark)
+                    await self._parts.journal.trace(draft, look.segment.index, look.trace)
+                    done = sum(segment.length for segment in segments)
+                    self._watch(PutProgress(PutStage.PLANNED, done, source.length))
+            record = self._record(wish, shape, segments, marks)
             known = await self._parts.journal.load(record.file_id)
             if known is None:
                 await self._parts.journal.plan(record, draft)
@@ -155,14 +160,30 @@ class PutFile:
         finally:
             planned.let_go()
 
-    async def _look(self, source: Source, shape: FileShape) -> AsyncIterator[FirstLook]:
-        for index in range(shape.segments):
-            yield await self._encoder.first(source, index)
+    async def _look(self, source: Source, shape: FileShape) -> AsyncGenerator[FirstLook, None]:
+        """Every segment in order; the next one is read and sealed while one is encoded."""
+        coming: deque[asyncio.Task[FirstLook]] = deque()
+        left = iter(range(shape.segments))
+        try:
+            while True:
+                for index in islice(left, LOOK_AHEAD - len(coming)):
+                    coming.append(asyncio.create_task(self._encoder.first(source, index)))
+                if not coming:
+                    return
+                yield await coming.popleft()
+        finally:
+            for task in coming:
+                task.cancel()
+            for look in await asyncio.gather(*coming, return_exceptions=True):
+                if isinstance(look, FirstLook):
+                    look.matrix.let_go()
 
     def _record(
-        self, wish: Wish, shape: FileShape, segments: list[Segment], digests: list[bytes]
+        self, wish: Wish, shape: FileShape, segments: list[Segment], marks: list[bytes]
     ) -> PutRecord:
         root = file_root(segments)
+        if wish.root not in {None, root}:
+            raise SourceChanged(root=root.hex())
         nonce = wish.nonce
         if nonce is None:
             nonce = int.from_bytes(self._parts.randomness(8), "big")
@@ -170,7 +191,7 @@ class PutFile:
             file_id=self._parts.till.file_id(root, nonce),
             order=Order(root, nonce, shape, wish.profile, wish.term_epochs),
             segments=tuple(segments),
-            digests=tuple(digests),
+            marks=tuple(marks),
             max_price_wei=wish.max_price_wei,
             path=wish.path,
             seal_head=wish.seal_head,
@@ -192,6 +213,7 @@ class PutFile:
                 case FileState.STORED:
                     assert view is not None
                     run.planned.let_go()
+                    await self._advance(run, PutStage.HELD, is_stored=True)
                     if await self._is_settled(view):
                         await self._advance(run, PutStage.STORED)
                         return self._outcome(run, view)
@@ -289,7 +311,7 @@ class PutFile:
             return await self._encoder.again(
                 run.planned.source,
                 segment,
-                digest=record.digests[segment.index],
+                mark=record.marks[segment.index],
                 trace=trace,
                 rows=rows,
             )
@@ -347,12 +369,13 @@ class PutFile:
             if (await asyncio.to_thread(self._parts.ledger.head)).hash != seen.hash:
                 return
 
-    async def _advance(self, run: _Run, stage: PutStage) -> None:
-        await self._parts.journal.advance(run.record.file_id, stage)
-        total = run.record.order.shape.length
+    async def _advance(self, run: _Run, stage: PutStage, *, is_stored: bool = False) -> None:
+        file_id, total = run.record.file_id, run.record.order.shape.length
+        await self._parts.journal.advance(file_id, stage)
         done = total if stage in {PutStage.HELD, PutStage.STORED} else 0
         paid = run.paid.value_wei if run.paid else 0
-        self._watch(PutProgress(stage, done, total, file_id=run.record.file_id, paid_wei=paid))
+        told = PutProgress(stage, done, total, file_id=file_id, paid_wei=paid, is_stored=is_stored)
+        self._watch(told)
 
     def _tell(self, run: _Run, load: Load, now: Delivery) -> None:
         total = run.record.order.shape.length

@@ -43,7 +43,8 @@ class PutParts:
 class Wish:
     """What the caller wants: how it is kept, how long, at what most; how its source is found again.
 
-    `nonce`: another one makes another file of the same bytes; drawn when None.
+    `nonce`: another one makes another file of the same bytes; drawn when None. `root`: what it must
+    come to, where the caller knows; nothing is paid for other bytes.
     """
 
     profile: Profile
@@ -52,11 +53,15 @@ class Wish:
     path: str = ""
     seal_head: bytes = field(default=b"", repr=False)
     nonce: int | None = None
+    root: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PutProgress:
-    """Where a put is, for whoever watches; `done` of `total` bytes are where they should be."""
+    """Where a put is, for whoever watches; `done` of `total` bytes are where they should be.
+
+    `is_stored`: the newest block has the receipts; a reorganisation may still take them back.
+    """
 
     stage: PutStage
     done: int
@@ -65,6 +70,7 @@ class PutProgress:
     seats: int = 0
     file_id: bytes = b""
     paid_wei: int = 0
+    is_stored: bool = False
 
 
 Watcher = Callable[[PutProgress], None]

@@ -15,20 +15,22 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from enum import Enum
 
+import numpy as np
+
 from offchain.chain.errors import BlockUnknown
 from offchain.core.erasure import ErasureEngine
 from offchain.core.errors import ApogeeError
 from offchain.core.field import Elements, first_not_canonical
-from offchain.core.layout import K, has_clean_padding, has_clean_top_bytes, payload_of
+from offchain.core.layout import K, has_clean_padding, has_clean_top_bytes, payload_view
 from offchain.core.matrix.encode import coset_trees, rows_buffer
 from offchain.core.matrix.errors import Bottom
-from offchain.core.merkle import CosetTree, data_root
+from offchain.core.merkle import CosetTree
 from offchain.node.matrix_room import Lease, MatrixRoom
 from offchain.storage.client_errors import FileNotStored, FileUnknown, InsufficientShards
 from offchain.storage.client_ports import StorageIndex
 from offchain.storage.errors import SubmissionUnknown
 from offchain.storage.gather_units import GatherRules, GatherUnits, Hunt
-from offchain.storage.model import FileState, SeatState, Segment, file_root
+from offchain.storage.model import SEGMENT_BYTES, FileState, SeatState, Segment, file_root
 from offchain.storage.ports import (
     FileView,
     GroupView,
@@ -98,6 +100,7 @@ class ReadFile:
         self._gather = GatherUnits(parts.client, parts.engine, self._rules.gather)
         self._room = MatrixRoom(self._rules.segments)
         self._turn = asyncio.Semaphore(2)  # decoding uses all threads it may; two hide its edges
+        self._spare: list[Elements] = []  # memory of payloads that nobody reads any more
 
     async def open(self, reference: bytes) -> OpenFile:
         """Open the file with this id, or the newest one with this root.
@@ -118,19 +121,24 @@ class ReadFile:
         """
         return await asyncio.to_thread(self._look_up, reference)
 
-    async def segment(self, opened: OpenFile, index: int, *, label: Label) -> bytes:
-        """The payload of one segment. Raises: InsufficientShards, Bottom."""
+    async def segment(
+        self, opened: OpenFile, index: int, *, label: Label, room: Elements | None = None
+    ) -> memoryview:
+        """The payload of one segment, in `room` if given. Raises: InsufficientShards, Bottom."""
         lease = await self._room.take()
         try:
-            return await self._segment(opened, index, label, lease)
+            return await self._segment(opened, index, label, (lease, room))
         finally:
             lease.give_back()
 
     async def payloads(
         self, opened: OpenFile, *, first: int = 0, label: Label = Label.CONSISTENT
-    ) -> AsyncGenerator[bytes, None]:
-        """The payloads of segments from `first` on, in order. Raises: as `segment`."""
-        waiting: deque[asyncio.Task[bytes]] = deque()
+    ) -> AsyncGenerator[memoryview, None]:
+        """The payloads of segments from `first` on, in order. Raises: as `segment`.
+
+        One is there until the next is asked for: its memory is used again.
+        """
+        waiting: deque[tuple[asyncio.Task[memoryview], Elements]] = deque()
         coming = iter(range(first, len(opened.segments)))
         try:
             while True:
@@ -138,15 +146,25 @@ class ReadFile:
                     index = next(coming, None)
                     if index is None:
                         break
-                    reading = self.segment(opened, index, label=label)
-                    waiting.append(asyncio.create_task(reading))
+                    room = self._payload_room()
+                    reading = self.segment(opened, index, label=label, room=room)
+                    waiting.append((asyncio.create_task(reading), room))
                 if not waiting:
                     return
-                yield await waiting.popleft()
+                task, room = waiting[0]
+                payload = await task
+                waiting.popleft()
+                yield payload
+                self._spare.append(room)
         finally:
-            for task in waiting:
+            for task, _ in waiting:
                 task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.gather(*(task for task, _ in waiting), return_exceptions=True)
+            self._spare.clear()
+
+    def _payload_room(self) -> Elements:
+        """Memory for one payload of any segment."""
+        return self._spare.pop() if self._spare else np.empty(SEGMENT_BYTES, np.uint8)
 
     def _look_up(self, reference: bytes) -> FileView:
         """Raises: FileUnknown."""
@@ -210,8 +228,10 @@ class ReadFile:
             return None
         return segments
 
-    async def _segment(self, opened: OpenFile, index: int, label: Label, lease: Lease) -> bytes:
-        segment = opened.segments[index]
+    async def _segment(
+        self, opened: OpenFile, index: int, label: Label, place: tuple[Lease, Elements | None]
+    ) -> memoryview:
+        (lease, room), segment = place, opened.segments[index]
         full = rows_buffer(segment.shape, lease.buffer(segment.shape))
         hunt = Hunt(segment, opened.group, opened.book, full)
         try:
@@ -219,9 +239,9 @@ class ReadFile:
         finally:
             opened.bytes_received += hunt.bytes_received
         async with self._turn:
-            return await finish(lambda: self._decoded(hunt, label))
+            return await finish(lambda: self._decoded(hunt, label, room))
 
-    def _decoded(self, hunt: Hunt, label: Label) -> bytes:
+    def _decoded(self, hunt: Hunt, label: Label, room: Elements | None) -> memoryview:
         """The payload in K verified rows. Raises: Bottom."""
         engine, threads = self._parts.engine, self._rules.threads
         shape, full = hunt.segment.shape, hunt.full
@@ -236,18 +256,31 @@ class ReadFile:
             full[:K] = engine.decode(chosen, full[chosen], threads=threads)
         _require_clean(hunt, full)
         if label is Label.CONSISTENT:
-            trees = coset_trees(engine.extend_and_hash(full, threads=threads), engine)
-            roots = (trees[0].root, trees[1].root, trees[2].root)
-            if data_root(*roots) != hunt.segment.data_root:
-                raise Bottom(reason="the rows do not encode to D again")
+            _require_encoding(hunt, full, engine, threads)
         elif not hunt.has_all_data:
             _require_coset(hunt, full, engine)
-        return payload_of(full[:K], shape)
+        return payload_view(full[:K], shape, room)
 
 
 def is_there(seat: SeatView) -> bool:
     """Whether somebody may answer for a seat."""
     return bool(seat.operator) and seat.state not in {SeatState.NONE, SeatState.VACANT}
+
+
+def _require_encoding(hunt: Hunt, full: Elements, engine: ErasureEngine, threads: int) -> None:
+    """The data rows encode to D again: every row that was judged keeps its root, others get one.
+
+    A run was judged by hashing the very bytes that lie in `full`, unless decoding wrote over them.
+    Raises: Bottom.
+    """
+    engine.extend_in_place(full, threads=threads)
+    start = K if hunt.has_all_data else 0
+    roots = hunt.roots.copy()
+    roots[start:] = engine.row_roots(full[start:], threads=threads)
+    assert hunt.coset_roots is not None
+    for tree, root in zip(coset_trees(roots, engine), hunt.coset_roots, strict=True):
+        if tree.root != root:
+            raise Bottom(reason="the rows do not encode to D again")
 
 
 def _require_coset(hunt: Hunt, full: Elements, engine: ErasureEngine) -> None:

@@ -79,7 +79,7 @@ class ReadRange:
                 begin = first * ELEMENT_BYTES * segment.columns
         except _NotThere:
             payload = await self._reader.segment(opened, index, label=Label.CONSISTENT)
-            return payload[start:stop]
+            return bytes(payload[start:stop])
         return found[start - begin : stop - begin]
 
     async def _leaves(

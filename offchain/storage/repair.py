@@ -15,7 +15,7 @@ import logging
 from dataclasses import dataclass, field
 
 from offchain.core.errors import ApogeeError, Conflict, Rejected
-from offchain.core.matrix.errors import Bottom
+from offchain.core.matrix.errors import Bottom, InsufficientRows
 from offchain.node.errors import StoreBroken, StoreFull
 from offchain.storage.acquire import Acquired, AcquireShards
 from offchain.storage.keep_ports import KeeperDesk, KeeperLedger
@@ -36,11 +36,15 @@ class RepairRules:
 
 @dataclass(slots=True)
 class Repaired:
-    """What one pass did. `void` are files whose rows break the code, `taken` seats now served."""
+    """What one pass did. `void` are files whose rows break the code, `taken` seats now served.
+
+    `unmade`: files that the other seats could not be made from; not those that only took too long.
+    """
 
     acquired: Acquired = field(default_factory=Acquired)
     put_off: int = 0
     void: list[bytes] = field(default_factory=list)
+    unmade: set[bytes] = field(default_factory=set)
     taken: list[tuple[int, int]] = field(default_factory=list)
 
     @property
@@ -109,6 +113,8 @@ class RepairShards:
             named = {"file_id": file.file_id.hex(), "group": group.group, "code": code}
             log.warning("repair_put_off", extra=named)
             report.put_off += 1
+            if isinstance(error, InsufficientRows):
+                report.unmade.add(file.file_id)
             return False
         return True
 

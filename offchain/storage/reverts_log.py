@@ -1,4 +1,4 @@
-"""Why StorageLog and KVStreams refuse a call, each reason with its error.
+"""Why StorageLog, KVStreams and KVFraudProofs refuse a call, each reason with its error.
 
 InvalidInput
   SubmissionInvalid     storage.log.submission_invalid   kind, owner, root, length or segments
@@ -12,6 +12,7 @@ Conflict
   EpochNotOver          storage.log.epoch_not_over       its root may still change
   StreamExists          kv.stream.exists                 this owner has used this salt
   RootNotNewer          kv.root.not_newer                a root as new is posted already
+  RootEarlier           kv.root.epoch                    signed in an epoch that is over
   LogWired              storage.log.wired                wired already, or not yet
 Rejected
   NotTheOwner           storage.log.not_the_owner        neither called nor signed by the owner
@@ -19,6 +20,7 @@ Rejected
   BlobNotAvailable      storage.log.blob_not_available   its bytes might be missing
   NoRight               kv.access.no_right               neither owner nor admin may do this
   RootRefused           kv.root.refused                  no replica group stands for it
+  RootNotFalse          kv.root.not_false                nothing shows that a seat stood for two
 Source: docs/protocol/storage.md#errors.
 """
 
@@ -90,6 +92,13 @@ class RootNotNewer(Conflict):
     next_step = "Read the posted root; sign one of a later entry."
 
 
+class RootEarlier(Conflict):
+    """The root was signed in an epoch that is neither the present one nor the one before."""
+
+    code = "kv.root.epoch"
+    next_step = "Have it signed again in this epoch."
+
+
 class LogWired(Conflict):
     """Market and streams are named once, before anything is submitted."""
 
@@ -130,6 +139,12 @@ class RootRefused(Rejected):
     next_step = "Collect the signatures of at least four seats of one replica group."
 
 
+class RootNotFalse(Rejected):
+    """The evidence does not show that one seat stood for two roots of one entry."""
+
+    code = "kv.root.not_false"
+
+
 _OWN: Final[Mapping[str, type[ApogeeError]]] = {
     "storage_log: not a file": SubmissionInvalid,
     "storage_log: no owner": SubmissionInvalid,
@@ -158,6 +173,7 @@ STREAMS: Final[Mapping[str, type[ApogeeError]]] = {
     "kv_streams: no such generation": RootRefused,
     "kv_streams: not in the log": RootRefused,
     "kv_streams: no replica group": RootRefused,
+    "kv_streams: another epoch": RootEarlier,
     "storage_seats: not open": RootRefused,
     "seat_keys: no such seat": RootRefused,
     "seat_keys: key missing": RootRefused,
@@ -175,4 +191,15 @@ STREAMS: Final[Mapping[str, type[ApogeeError]]] = {
     "stream_roles: no right": NoRight,
     "stream_roles: not the owner": NoRight,
     "stream_roots: not newer": RootNotNewer,
+}
+FALSE_ROOTS: Final[Mapping[str, type[ApogeeError]]] = {
+    "kv_fraud_proofs: unknown offence": RootNotFalse,
+    "kv_fraud_proofs: wrong length": RootNotFalse,
+    "kv_fraud_proofs: not posted": RootNotFalse,
+    "kv_fraud_proofs: seat was silent": RootNotFalse,
+    "kv_fraud_proofs: seat of another": RootNotFalse,
+    "kv_fraud_proofs: nobody's key": RootNotFalse,
+    "root_claims: too large": RootNotFalse,
+    "root_claims: same root": RootNotFalse,
+    "root_claims: wrong signature": RootNotFalse,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from offchain.core.errors import ApogeeError, Unavailable
-from offchain.storage.errors import SeatRefused
+from offchain.node.errors import told_code
 from offchain.storage.ports import SeatView
 
 P95_OF: Final = 0.95
@@ -42,8 +42,8 @@ class SeatBook:
 
     def note(self, seat: SeatView, error: ApogeeError, *, request: str) -> None:
         """Write down a failure; whatever is not mere absence is a lie."""
-        code = error.remote_code if isinstance(error, SeatRefused) else error.code
-        self._record(seat, request, code or error.code, is_lie=not isinstance(error, Unavailable))
+        is_lie = not isinstance(error, Unavailable)
+        self._record(seat, request, told_code(error), is_lie=is_lie)
 
     def convict(self, seat: SeatView, *, request: str, reason: str) -> None:
         """Write down an answer that no honest seat gives."""

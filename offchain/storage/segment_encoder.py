@@ -1,15 +1,14 @@
 """The matrices of a file's segments: made once for its root, made again when they are sent.
 
   first   payload -> data rows -> all rows -> hashes -> header        what it found is kept: a trace
-  again   payload -> SHA-256 as the first time? -> data rows -> parity rows where seats keep some
+  again   payload -> marked as the first time? -> data rows -> parity rows where seats keep some
 
-The second time nothing is hashed but the payload, because the trace holds the roots of all rows.
+The second time no row is hashed, because the trace holds the roots of all of them.
 A source that has changed is noticed before a byte of it goes out. At most `matrices` exist at once,
 100 MB each at most, and one is made at a time.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -25,6 +24,7 @@ from offchain.core.wire import Header
 from offchain.node.matrix_room import Lease, MatrixRoom
 from offchain.storage.client_errors import PutJournalCorrupt, SourceChanged
 from offchain.storage.client_ports import SegmentTrace
+from offchain.storage.content_mark import is_marked, mark_of
 from offchain.storage.model import SEGMENT_BYTES, FileShape, Segment
 from offchain.storage.sources import Buffer, Source
 
@@ -48,7 +48,7 @@ class FirstLook:
     """What the first encoding of a segment found."""
 
     segment: Segment
-    digest: bytes
+    mark: bytes
     trace: SegmentTrace
     matrix: Matrix
 
@@ -75,23 +75,23 @@ class SegmentEncoder:
                 encoded = await finish(
                     lambda: encode(payload, self._engine, threads=self._threads, buffer=buffer)
                 )
-            digest = await asyncio.to_thread(_sha256, payload)
+            mark = await asyncio.to_thread(mark_of, payload)
         except BaseException:
             lease.give_back()
             raise
         roots = b"".join(tree.levels[0].tobytes() for tree in encoded.trees)
         trace = SegmentTrace(encoded.header.to_bytes(), roots)
         segment = Segment.of(index, encoded.header)
-        return FirstLook(segment, digest, trace, Matrix(encoded, lease))
+        return FirstLook(segment, mark, trace, Matrix(encoded, lease))
 
     async def again(
-        self, source: Source, segment: Segment, *, digest: bytes, trace: SegmentTrace, rows: int
+        self, source: Source, segment: Segment, *, mark: bytes, trace: SegmentTrace, rows: int
     ) -> Matrix:
         """The same matrix as before, its first `rows` rows filled. Raises: SourceChanged."""
         lease = await self.room.take()
         try:
             payload = await self.payload(source, segment.index)
-            await asyncio.to_thread(_require_same, payload, digest, segment)
+            await asyncio.to_thread(_require_same, payload, mark, segment)
             buffer = lease.buffer(segment.shape)
             async with self._turn:
                 encoded = await finish(
@@ -119,7 +119,7 @@ class SegmentEncoder:
         full = rows_buffer(header.shape, buffer)
         fill_data_rows(payload, header.shape, full[:K])
         if rows > K:
-            self._engine.extend_in_place(full, threads=self._threads)
+            self._engine.extend_in_place(full[: -(-rows // K) * K], threads=self._threads)
         return EncodedBlob(header.shape, header, full, trees)
 
 
@@ -133,11 +133,7 @@ async def finish(work: Callable[[], T]) -> T:
             await asyncio.wait({running})
 
 
-def _require_same(payload: Buffer, digest: bytes, segment: Segment) -> None:
+def _require_same(payload: Buffer, mark: bytes, segment: Segment) -> None:
     """Raises: SourceChanged."""
-    if _sha256(payload) != digest:
+    if not is_marked(payload, mark):
         raise SourceChanged(segment=segment.index)
-
-
-def _sha256(payload: Buffer) -> bytes:
-    return hashlib.sha256(payload).digest()

@@ -15,6 +15,7 @@ from offchain.core.layout import IndexOutOfRange, K, N
 from offchain.core.matrix.encode import leaf_frame_of
 from offchain.core.matrix.runs import require_aligned
 from offchain.core.wire import encode_rows
+from offchain.node.body import Body
 from offchain.storage.errors import NodeBusy, RequestMalformed, ShardNotHeld
 from offchain.storage.frames import run_frame, segment_table
 from offchain.storage.ports import ShardStore
@@ -41,8 +42,8 @@ class ShardServer(Protocol):
         """Raises: ShardNotHeld, ShardCorrupt."""
         ...
 
-    async def run(self, data_root: bytes, first: int, count: int) -> bytes:
-        """Raises: ShardNotHeld, ShardCorrupt, IndexOutOfRange, NodeBusy."""
+    async def run(self, data_root: bytes, first: int, count: int) -> Body:
+        """A run frame. Raises: ShardNotHeld, ShardCorrupt, IndexOutOfRange, NodeBusy."""
         ...
 
     async def rows(self, data_root: bytes, indices: Sequence[int]) -> bytes:
@@ -72,12 +73,11 @@ class ServeShards:
     async def header(self, data_root: bytes) -> bytes:
         return (await self._store.header(data_root)).to_bytes()
 
-    async def run(self, data_root: bytes, first: int, count: int) -> bytes:
+    async def run(self, data_root: bytes, first: int, count: int) -> Body:
         require_aligned(first, count)
         columns = await self._columns(data_root)
         with self._room(count * columns * FIELD_BYTES):
-            run = await self._store.run(data_root, first, count)
-            return await asyncio.to_thread(run_frame, run)
+            return run_frame(await self._store.run(data_root, first, count))
 
     async def rows(self, data_root: bytes, indices: Sequence[int]) -> bytes:
         if not 1 <= len(indices) <= MAX_ROWS_PER_REQUEST or len(set(indices)) != len(indices):

@@ -24,6 +24,7 @@ from offchain.core.layout import K
 from offchain.core.matrix.runs import is_run, require_aligned
 from offchain.core.merkle import CosetTree, Digests
 from offchain.core.wire import HEADER_BYTES, Header, Row
+from offchain.node.disk import Chunk
 from offchain.node.errors import StoreBroken, StoreFull
 from offchain.storage.errors import (
     BackendUnreachable,
@@ -246,7 +247,7 @@ class Shards:
 
     def _write(self, shard: Shard) -> None:
         run, key = shard.run, shard.key
-        roots = self._engine.row_roots(run.data)
+        roots = self._engine.row_roots(run.data) if shard.roots is None else shard.roots
         lies = is_run(
             roots,
             run.first,
@@ -255,12 +256,12 @@ class Shards:
             hash_many=self._engine.keccak_many,
         )
         shape = (key.rows, shard.header.columns, FIELD_BYTES)
-        is_named = (run.first, run.data.shape) == (key.first, shape)
+        is_named = (run.first, run.data.shape, len(roots)) == (key.first, shape, key.rows)
         if not lies or not is_named or shard.header.data_root != key.data_root:
             raise ShardRejected(data_root=key.data_root.hex(), shard=key.number)
         self._medium.write(name_of(key), pack_shard(shard, roots))
 
-    def _read(self, key: ShardKey, start: int, size: int) -> bytes:
+    def _read(self, key: ShardKey, start: int, size: int) -> Chunk:
         raw = self._medium.read(name_of(key), start, size)
         if len(raw) != size:
             raise ShardCorrupt(reason="short", shard=name_of(key))
@@ -268,11 +269,17 @@ class Shards:
 
     def _tree(self, key: ShardKey) -> _Tree:
         columns = self._known_columns(key)
-        front = parse_front(self._read(key, 0, FRONT_BYTES), key)
-        if front.columns != columns:
+        front = self._read(key, 0, FRONT_BYTES)
+        roots = self._read(key, roots_offset(key.rows, columns), key.rows * DIGEST_BYTES)
+        return self._folded(key, front, roots)
+
+    def _folded(self, key: ShardKey, front: Chunk, roots: Chunk) -> _Tree:
+        """Front and roots of a shard file, judged. Raises: ShardCorrupt, FormatUnknown."""
+        parsed = parse_front(bytes(front), key)
+        if parsed.columns != self._known_columns(key):
             raise ShardCorrupt(reason="columns", shard=name_of(key))
-        raw = self._read(key, roots_offset(key.rows, columns), key.rows * DIGEST_BYTES)
-        return _Tree(front, parse_roots(raw, key, front, self._engine.keccak_many))
+        tree = parse_roots(bytes(roots), key, parsed, self._engine.keccak_many)
+        return _Tree(parsed, tree)
 
     def _known_columns(self, key: ShardKey) -> int:
         columns = self._columns_of(key)
@@ -285,7 +292,12 @@ class Shards:
         columns = tree.front.columns
         size = count * FIELD_BYTES * columns
         raw = self._read(key, row_offset(position, columns), size)
-        data = np.frombuffer(raw, np.uint8).reshape(count, columns, FIELD_BYTES)
+        return self._judged(key, tree, position, raw)
+
+    def _judged(self, key: ShardKey, tree: _Tree, position: int, raw: Chunk) -> Elements:
+        """These bytes as the rows from this position on. Raises: ShardCorrupt."""
+        data = np.frombuffer(raw, np.uint8).reshape(-1, tree.front.columns, FIELD_BYTES)
+        count = len(data)
         roots = self._engine.row_roots(data)
         expected = tree.roots[position : position + count]
         if not np.array_equal(roots, expected):
@@ -294,10 +306,32 @@ class Shards:
         return data
 
     def _read_run(self, key: ShardKey, first: int, count: int) -> Run:
-        tree = self._tree(key)
-        data = self._data(key, tree, first - key.first, count)
+        if count == key.rows:
+            tree, data = self._read_whole(key)
+        else:
+            tree = self._tree(key)
+            data = self._data(key, tree, first - key.first, count)
         siblings = run_siblings_in(tree.tree, key, tree.front, first=first, count=count)
         return Run(first, siblings, tree.front.coset_roots, data)
+
+    def _read_file(self, key: ShardKey) -> None:
+        """A whole shard file in one read. Raises: ShardCorrupt."""
+        columns = self._known_columns(key)
+        raw = memoryview(self._read(key, 0, file_bytes(key.rows, columns)))
+        self._judged_whole(key, raw)
+        parse_header(bytes(raw[header_offset(key.rows, columns) :]), key)
+
+    def _read_whole(self, key: ShardKey) -> tuple[_Tree, Elements]:
+        """All rows of a shard, in one read with what proves them."""
+        end = header_offset(key.rows, self._known_columns(key))
+        return self._judged_whole(key, memoryview(self._read(key, 0, end)))
+
+    def _judged_whole(self, key: ShardKey, raw: memoryview) -> tuple[_Tree, Elements]:
+        """A shard file up to its header, or longer. Raises: ShardCorrupt."""
+        columns = self._known_columns(key)
+        rows_end, end = roots_offset(key.rows, columns), header_offset(key.rows, columns)
+        tree = self._folded(key, raw[:FRONT_BYTES], raw[rows_end:end])
+        return tree, self._judged(key, tree, 0, raw[row_offset(0, columns) : rows_end])
 
     def _read_rows(self, key: ShardKey, indices: Sequence[int]) -> list[Row]:
         tree = self._tree(key)
@@ -312,10 +346,14 @@ class Shards:
 
     def _read_header(self, key: ShardKey) -> Header:
         start = header_offset(key.rows, self._known_columns(key))
-        return parse_header(self._read(key, start, HEADER_BYTES + DIGEST_BYTES), key)
+        return parse_header(bytes(self._read(key, start, HEADER_BYTES + DIGEST_BYTES)), key)
 
     def _read_all(self, key: ShardKey) -> None:
         """Every byte of a shard once. Raises: ShardCorrupt."""
+        columns = self._known_columns(key)
+        if file_bytes(key.rows, columns) <= VERIFY_BYTES:
+            self._read_file(key)
+            return
         tree = self._tree(key)
         at_once = max(1, min(K, VERIFY_BYTES // (FIELD_BYTES * tree.front.columns)))
         for position in range(0, key.rows, at_once):

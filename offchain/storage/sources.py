@@ -32,7 +32,7 @@ from offchain.storage.sealed import SEALED_FRAME_BYTES, Seal
 PIECE_BYTES: Final = 1 << 20
 MAX_CARD_BYTES: Final = 1 << 20
 MODEL_SUFFIX: Final = ".safetensors"
-Buffer = bytes | bytearray
+Buffer = bytes | bytearray | memoryview
 
 
 class Source(Protocol):

@@ -7,8 +7,8 @@ Source: docs/protocol/storage.md#streams.
 from dataclasses import dataclass, field
 from typing import Final
 
-from offchain.core.hashing import Digest, keccak
-from offchain.core.typed_data import domain_of, typed_digest
+from offchain.core.hashing import Digest
+from offchain.core.typed_data import domain_of
 from offchain.storage.kv.entry import AccessChange
 from offchain.storage.kv.op import Scheme, Subject
 from offchain.storage.kv.proof import Leaf, Proof, StreamRoot, stream_id
@@ -27,10 +27,6 @@ from offchain.storage.reverts_log import (
 
 NEEDED_SEATS: Final = 4
 FOR_EVER: Final = 2**256 - 1
-ROOT_TYPE: Final = keccak(
-    b"StreamRoot(bytes32 stream,uint64 seq,uint64 generation,bytes32 treeRoot,"
-    b"uint64 keys,uint64 byteCount,uint64 group)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +56,6 @@ class StreamState:
 def streams_domain(*, chain_id: int, streams: bytes) -> Digest:
     """The EIP-712 domain separator of operations and roots; `streams` is KVStreams."""
     return domain_of("Apogee KV", "1", chain_id=chain_id, contract=streams)
-
-
-def root_digest(domain: bytes, root: StreamRoot, group: int) -> Digest:
-    """What the seats of a group sign for a root."""
-    return typed_digest(
-        domain,
-        ROOT_TYPE,
-        root.stream,
-        root.seq,
-        root.generation,
-        root.tree_root,
-        root.keys,
-        root.byte_count,
-        group,
-    )
 
 
 @dataclass(slots=True)

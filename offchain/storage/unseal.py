@@ -49,6 +49,7 @@ class Unsealer:
         self._seal = seal
         self._next = start // FRAME_BYTES
         self._waiting = bytearray()
+        self._room = bytearray()
 
     @property
     def stored_start(self) -> int:
@@ -56,14 +57,16 @@ class Unsealer:
         return self._seal.head.frame_at(self._next)[0]
 
     def feed(self, stored: Buffer) -> Buffer:
-        """The plain bytes that are whole now. Raises: FrameTampered."""
+        """The plain bytes that are whole now, there until the next call. Raises: FrameTampered."""
         head, view = self._seal.head, memoryview(stored)
         have, at = len(self._waiting) + len(view), 0
         last = self._next
         while last < head.frames and head.frame_at(last)[1] - self.stored_start <= have:
             last += 1
-        plain = bytearray(head.plain_span(last)[0] - head.plain_span(self._next)[0])
-        room, done = memoryview(plain), 0
+        size = head.plain_span(last)[0] - head.plain_span(self._next)[0]
+        if len(self._room) < size:
+            self._room = bytearray(size)
+        plain, done = memoryview(self._room)[:size], 0
         while self._next < last:
             first, end = head.frame_at(self._next)
             missing = end - first - len(self._waiting)
@@ -72,9 +75,9 @@ class Unsealer:
                 frame = bytes(self._waiting) + bytes(frame)
                 self._waiting.clear()
             at += missing
-            size = end - first - TAG_BYTES
-            self._seal.open_into(self._next, frame, room[done : done + size])
-            done += size
+            length = end - first - TAG_BYTES
+            self._seal.open_into(self._next, frame, plain[done : done + length])
+            done += length
             self._next += 1
         self._waiting += view[at:]
         assert len(self._waiting) < SEALED_FRAME_BYTES

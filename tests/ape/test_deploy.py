@@ -31,7 +31,7 @@ def test_deploy__on_the_ape_network__wires_and_seals_everything(accounts, projec
     assert court.is_sealed()
     assert at["DASigners"] == entrance.SIGNERS().lower()
     market = project.StorageMarket.at(at["StorageMarket"])
-    assert at["StorageSeats"] == market.seats().lower()
+    assert at["StorageSeats"] == market.SEATS().lower()
     assert at["StorageProofs"] == market.proofs().lower()
     assert market.windows().grace == 42 * genesis.durations.epoch
     least_billed_bytes, price_wei, days = 253_952, 10**6, 14

@@ -8,10 +8,21 @@ from collections.abc import Iterator
 
 import boa
 import pytest
+from boa.contracts.vyper.vyper_contract import VyperContract
 
 from tests.support.native_evm import prepare_native_evm
 
 NEW_YEAR_2026 = 1_767_225_600
+
+
+def _named(contract: VyperContract) -> str:
+    place = contract._address  # none while it is created
+    return f"<{contract.compiler_data.contract_path} at {place}>"
+
+
+# Titanoboa describes a contract at every revert with all of its storage: that costs more than the
+# call, and it fails where a slot of another mapping looks like one of its own.
+VyperContract.__repr__ = _named  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session", autouse=True)

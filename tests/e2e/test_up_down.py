@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from offchain.apps.devnet_time import enter_epoch, travel_to
 from offchain.apps.home import Home, Manifest
 from offchain.apps.network import Network, connect, deployment_file
 from offchain.apps.processes import Identity
@@ -19,13 +18,14 @@ from offchain.apps.supervisor import owner_of
 from offchain.da.model import BlobState
 from offchain.da.onchain import BlobConfirmed, BlobPaid
 from offchain.da.split import FileReference
-from offchain.staking.beacon import ALL_SEATS
 from tests.support.apogee_command import run_apogee, start_apogee
+from tests.support.epochs import enter_served_epoch
 from tests.support.waiting import wait_until
 
 OPENED: list[Network] = []  # connections to the chain, closed at the end
 PROCESSES = [
-    *("da-node-0", "da-node-1", "devnet", "gateway", "storage-node-0", "storage-node-1", "worker")
+    *("auditor", "da-node-0", "da-node-1", "devnet", "gateway", "relayer"),
+    *("storage-node-0", "storage-node-1", "worker"),
 ]
 
 
@@ -90,13 +90,10 @@ def test_beacon__the_window_comes__worker_fills_it_and_no_epoch_in_use_is_weak(h
     epoch = network.stake.current_epoch(at=at)
     assert not network.beacon.is_weak(epoch, at=at)
 
-    travel_to(rpc, network.stake.epoch_cutoff(epoch + 1, at=at))
-    wait_until(
-        lambda: seats_of(network, epoch + 1) == ALL_SEATS, seconds=60, what="the contribution"
-    )
-    enter_epoch(network, rpc, epoch + 1)
+    entered = enter_served_epoch(network, rpc, seconds=60)
 
-    assert not network.beacon.is_weak(epoch + 1, at=network.node.block().hash)
+    assert entered > epoch
+    assert not network.beacon.is_weak(entered, at=network.node.block().hash)
 
 
 def test_up__second_one_in_the_same_home__is_refused_with_the_first_ones_pid(home: Home) -> None:
@@ -222,10 +219,6 @@ def confirmed_since(network: Network, first: int) -> list[bytes]:
     )
     events = network.entrance.events_in(BlobConfirmed, network.node.logs(wanted))
     return [event.blob_id for event in events]
-
-
-def seats_of(network: Network, epoch: int) -> int:
-    return network.beacon.seats_of(epoch, at=network.node.block().hash)
 
 
 def state_of(network: Network, blob_id: bytes) -> BlobState:

@@ -1,11 +1,9 @@
 """The real contracts on the embedded EVM, with staked operators and a drawn table."""
 
 import asyncio
-import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +32,9 @@ from offchain.staking.onchain import (
     SlashingCourtClient,
     StakeManagerClient,
 )
+from scripts.build_abi import creation_code
 
-ROOT = Path(__file__).resolve().parents[2]
 STAKE_WEI = 1_000 * WEI_PER_COIN
-
-
-@cache
-def bytecode_of(name: str) -> bytes:
-    """Creation code, compiled now."""
-    from vyper.cli.vyper_compile import compile_files
-
-    [source] = (ROOT / "contracts").glob(f"*/{name}.vy")
-    found = compile_files(
-        [source], ["bytecode"], paths=[str(ROOT), sysconfig.get_paths()["purelib"]]
-    )
-    [output] = found.values()
-    return bytes.fromhex(output["bytecode"][2:])
 
 
 @dataclass
@@ -160,7 +145,7 @@ def _deploy(node: Node, sender: TransactionSender) -> Deployments:
     genesis = scaled_genesis(governance=governance, treasury="0x" + "77" * 20)
     found = Deployments("embedded", node.chain_id())
     for step in genesis.deployments():
-        call = creation_call(step.name, bytecode_of(step.name), *_resolved(step.arguments, found))
+        call = creation_call(step.name, creation_code(step.name), *_resolved(step.arguments, found))
         receipt = sender.execute(call, key=f"deploy:{step.name}")
         assert receipt.contract_address is not None
         found = found.including(

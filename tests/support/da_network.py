@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
+from offchain.chain.devnet.ports import free_ports
 from offchain.core.bls import SecretKey, Signature
 from offchain.core.erasure import ErasureEngine
 from offchain.core.erasure.choose import choose_engine
@@ -228,15 +228,6 @@ async def send(node: MemoryNode, upload: Upload, request: SignedRequest, body: b
 def face_of(node: MemoryNode, rate: PeerRate | None = None) -> NodeFace:
     loop = asyncio.get_running_loop()
     return NodeFace(node.accept, node.serve, _is_ready, PeerLimits(rate or PeerRate(), loop.time))
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [server.getsockname()[1] for server in sockets]
-    for server in sockets:
-        server.close()
-    return ports
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import requests
 from web3 import HTTPProvider, Web3
+
+from offchain.chain.devnet.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Run as code, not as a module: another package named `tests` may be installed.
@@ -107,9 +108,3 @@ def running_devnet(
         devnet.close_clients()
         if devnet.process is not None:
             devnet.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,10 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 from offchain.apps.beacon import serve_beacon
-from offchain.apps.deploy import deploy_contracts
 from offchain.apps.devnet_time import enter_epoch, first_open_epoch, travel_to
-from offchain.apps.genesis import DEVNET_DIVISOR
-from offchain.apps.home import NETWORK, Home
+from offchain.apps.home import Home
 from offchain.apps.keystore import Keystore
 from offchain.apps.network import Network, address_of, connect, deployment_file, open_sender
 from offchain.apps.operators import Enrolment, Operator, operators_of
@@ -24,6 +22,7 @@ from offchain.apps.worker import WORKER_ROLE, build_work
 from offchain.chain.model import Address, Receipt, TypedCall
 from offchain.jobs.work import Work
 from tests.support.apogee_command import start_apogee
+from tests.support.deployed_chain import BACKEND, DeployedChain
 from tests.support.devnet_process import DevnetProcess, running_devnet
 
 
@@ -131,13 +130,12 @@ class JobHome:
 
 
 @contextmanager
-def a_job_home(folder: Path) -> Iterator[JobHome]:
+def a_job_home(folder: Path, chain: DeployedChain) -> Iterator[JobHome]:
     """A devnet with contracts and a home without operators."""
     home = Home.at(folder / "home")
-    with running_devnet("pyevm", folder / "chain", heartbeat_seconds=1.0) as devnet:
-        deploy_contracts(
-            devnet.url, home.deployments, name=NETWORK, divisor=DEVNET_DIVISOR, say=print
-        )
+    chain.copy_state(folder / "chain")
+    chain.copy_addresses(home)
+    with running_devnet(BACKEND, folder / "chain", heartbeat_seconds=1.0) as devnet:
         place = JobHome(home, devnet.url, devnet)
         yield place
         place.close()

@@ -17,6 +17,7 @@ from offchain.storage.acquire import AcquireParts, AcquireShards
 from offchain.storage.adapters.memory_keeper import MemoryKeeper
 from offchain.storage.errors import SeatUnreachable, ShardCorrupt, ShardNotHeld
 from offchain.storage.frames import run_of
+from offchain.storage.losses import DeclareLosses, LossParts, LossRules
 from offchain.storage.model import (
     FileShape,
     FileState,
@@ -45,6 +46,7 @@ from offchain.storage.watch import Patience
 from tests.support.da_network import the_engine
 
 TERM = 86_400
+EPOCH = 14_400
 
 
 class ShelfBook:
@@ -271,6 +273,7 @@ class KeepWorld:
             1,
             self.chain.now + TERM,
             keep_until=self.chain.now + TERM,
+            absent=sum(1 << seat for seat in absent),
         )
         kept = KeptFile(stored, segments, encoded)
         for seat in self.group.seats:
@@ -305,6 +308,12 @@ class KeepWorld:
         desk = self.chain.desk(operator)
         acquire = self.acquire(operator)
         return RepairShards(self.chain, desk, acquire, operator=operator, rules=rules)
+
+    def losses(self, operator: int, *, patience_seconds: int = 0) -> DeclareLosses:
+        peer = self.peer(operator)
+        desk = self.chain.desk(operator)
+        parts = LossParts(operator, self.chain, self.chain, desk, peer.shelf, peer.book)
+        return DeclareLosses(parts, LossRules(patience_seconds, epoch_seconds=EPOCH))
 
     def prover(self, operator: int) -> ProveChallenges:
         peer = self.peer(operator)

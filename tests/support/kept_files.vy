@@ -87,7 +87,29 @@ def duty(id: bytes32) -> IStorageMarket.Duty:
 
 @external
 @view
+def owed_at(id: bytes32, epoch: uint256) -> IStorageMarket.Owed:
+    duty: IStorageMarket.Duty = self.duties[id]
+    return IStorageMarket.Owed(
+        root=duty.root,
+        group=duty.group,
+        first_byte=duty.first_byte,
+        bytes=duty.bytes,
+        length=duty.length,
+        profile=duty.profile,
+        end=duty.end,
+        numbered=self._bytes_at(duty.group, epoch),
+    )
+
+
+@external
+@view
 def bytes_at(group: uint256, epoch: uint256) -> uint256:
+    return self._bytes_at(group, epoch)
+
+
+@internal
+@view
+def _bytes_at(group: uint256, epoch: uint256) -> uint256:
     kept: uint256 = 0
     for step: uint256[2] in self.ends[group]:
         if step[0] <= epoch:

@@ -11,6 +11,7 @@ from sha3 import keccak_256
 
 from offchain.chain.keys import LocalSigner
 from offchain.storage.kv.adapters.memory_log import BLOCK_SECONDS, Log, MemoryLog, MemorySink
+from offchain.storage.kv.batch_frame import encode_batch
 from offchain.storage.kv.batcher import Batcher, BatcherParts, BatchRules
 from offchain.storage.kv.entry import NO_BLOB, AccessChange, Batch
 from offchain.storage.kv.follow import Replica, ReplicaParts
@@ -23,7 +24,6 @@ from offchain.storage.kv.op import (
     Signs,
     Subject,
     domain_separator,
-    encode_batch,
     sign_op,
 )
 from offchain.storage.kv.ports import KVStore, PromiseJournal

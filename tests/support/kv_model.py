@@ -7,10 +7,16 @@ holds those to independent encoders); everything after that is decided here anew
 import copy
 from dataclasses import dataclass, field
 
+from offchain.storage.kv.batch_frame import split_batch
 from offchain.storage.kv.cells import ABSENT
 from offchain.storage.kv.entry import AccessChange, Batch, Entry
 from offchain.storage.kv.errors import OpMalformed
-from offchain.storage.kv.op import Mode, Op, parse_op, split_batch, subject_of
+from offchain.storage.kv.op import (
+    Mode,
+    Op,
+    parse_op,
+    subject_of,
+)
 from tests.support.kv import DOMAIN, hashed, naive_leaf, naive_root
 
 BYTES, FILE, COUNTER, LIST, RIGHT, ACCOUNT = range(1, 7)

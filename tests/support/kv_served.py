@@ -1,7 +1,7 @@
 """A stream served over loopback from a log in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +26,22 @@ class Served:
     origin: str
 
 
+Equip = Callable[[KvFace, World], None]
+
+
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[Served]:
-    """Serve until the block ends."""
+async def served(
+    folder: Path, *, final: int = 0, equip: Equip = lambda *_: None
+) -> AsyncIterator[Served]:
+    """Serve until the block ends; `equip` gives the face what else it stands in front of."""
     journal = DiskPromises(LocalDisk(), folder)
     journal.open()
     store = SqliteStore(folder)
-    world = World.made(journal, store)
+    world = World.made(journal, store, final=final)
     await world.service.open()
     limits = PeerLimits(PeerRate(1e6, 1_000_000), lambda: 0.0)
     face = KvFace(world.replica, limits, world.hot, world.batcher)
+    equip(face, world)
     server = loopback_server(build_kv_app(face), 0, connections=64)
     serving = asyncio.create_task(server.serve())
     running = asyncio.create_task(world.service.run())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.devnet_process import free_port
+from offchain.chain.devnet.ports import free_port
 from tests.support.waiting import wait_until
 
 

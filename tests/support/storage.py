@@ -67,12 +67,12 @@ def twin_deployer() -> Any:
     return boa.load_partial(str(TWIN))
 
 
-def deploy_market(base: LogSite | None = None) -> MarketSite:
-    """Market wired to twins of its seats and proofs."""
-    log = base or deploy_log()
+def deploy_market() -> MarketSite:
+    """Market on twins of its seats and proofs."""
     seats, proofs = twin_deployer().deploy(), twin_deployer().deploy()
+    log = deploy_log(market_seats=seats)
     seats.wire(log.market.address)
-    log.market.wire(seats.address, proofs.address, sender=log.governance)
+    log.market.wire(proofs.address, sender=log.governance)
     return MarketSite(log, seats, str(proofs.address))
 
 

@@ -200,7 +200,9 @@ def fetch(
     return asyncio.run(getter.land(reference, arrive, label=label, is_raw=is_raw))
 
 
-def a_file_client(site: StorageSite, *, client: SeatClient | None = None) -> FileClient:
+def a_file_client(
+    site: StorageSite, *, client: SeatClient | None = None, rules: PutRules = RULES
+) -> FileClient:
     """A user's client on this site, as a new process opens it; its keys are in `keys`."""
     seats = client or site.client
     put = PutParts(
@@ -218,7 +220,7 @@ def a_file_client(site: StorageSite, *, client: SeatClient | None = None) -> Fil
         randomness=site.random.randbytes,
         put=put,
         terms=site.market,
-        put_rules=RULES,
+        put_rules=rules,
         read_rules=ReadRules(table_seconds=0.5, gather=gather),
     )
     return FileClient(parts)

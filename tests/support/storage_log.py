@@ -60,19 +60,20 @@ def storage_deployer(name: str) -> Any:
     return boa.load_partial(str(CONTRACTS / "storage" / f"{name}.vy"))
 
 
-def deploy_log(da: DaSite | None = None, seats: Any = None) -> LogSite:
+def deploy_log(da: DaSite | None = None, seats: Any = None, *, market_seats: Any = None) -> LogSite:
     """Log, market and streams on a site of data availability.
 
     Without `seats` no root can be posted: DASigners stands in their place, which knows no group.
+    The market listens to `market_seats`, or to the same.
     """
     site = da or deploy_da(own=[400, 100, 100, 100, 100])
     stake = site.stake.address
     log = deploy_log_alone(site)
-    market = storage_deployer("StorageMarket").deploy(
-        log.address, stake, site.beacon.address, site.governance, MARKET_WINDOWS
-    )
     keepers = seats or site.signers
-    kv = storage_deployer("KVStreams").deploy(log.address, keepers.address)
+    payers = market_seats or keepers
+    around = (log.address, payers.address, stake, site.beacon.address)
+    market = storage_deployer("StorageMarket").deploy(*around, site.governance, MARKET_WINDOWS)
+    kv = storage_deployer("KVStreams").deploy(log.address, keepers.address, stake)
     log.wire(market.address, kv.address, sender=site.governance)
     return LogSite(site, log, market, kv, keepers)
 

@@ -77,23 +77,27 @@ class SeatSite:
         return next(one for one in self.operators if one.operator_id == operator_id)
 
 
-def deploy_seats(stakes: Sequence[int] = (STAKE,) * 8, *, asking: bool = True) -> SeatSite:
-    """Operators with these STORAGE stakes (wei), each asking PRICE; they count from epoch 1 on."""
-    staking = deploy_staking()
+def deploy_seats(
+    stakes: Sequence[int] = (STAKE,) * 8, *, asking: bool = True, court: str | None = None
+) -> SeatSite:
+    """Operators with these STORAGE stakes (wei), each asking PRICE; they count from epoch 1 on.
+
+    `court=""` leaves the court unwired.
+    """
+    staking = deploy_staking(court=court)
     registry, stake = staking.registry.address, staking.stake.address
     governance = staking.governance
     beacon = staking_deployer("RandomBeacon").deploy(stake, governance, 7 * DAY)
     # the log asks its entrance about batches alone, and there are none here
     log = storage_deployer("StorageLog").deploy(stake, beacon.address, governance)
-    market = storage_deployer("StorageMarket").deploy(
-        log.address, stake, beacon.address, governance, MARKET_WINDOWS
-    )
     seats = storage_deployer("StorageSeats").deploy(registry, stake, governance)
+    around = (log.address, seats.address, stake, beacon.address)
+    market = storage_deployer("StorageMarket").deploy(*around, governance, MARKET_WINDOWS)
     draws = storage_deployer("StorageDraws").deploy(registry, stake, beacon.address, seats.address)
     proofs = str(beacon.address)
     log.wire(market.address, proofs, sender=governance)
     seats.wire(draws.address, market.address, proofs, sender=governance)
-    market.wire(seats.address, proofs, sender=governance)
+    market.wire(proofs, sender=governance)
     operators = tuple(
         a_member(staking, number, service=STORAGE, own=own) for number, own in enumerate(stakes)
     )

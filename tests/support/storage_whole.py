@@ -88,10 +88,9 @@ def deploy_storage(operators: int = 6) -> WholeSite:
     beacon = staking_deployer("RandomBeacon").deploy(stake, governance, 7 * DAY)
     # the log asks its entrance about batches alone, and there are none here
     log = storage_deployer("StorageLog").deploy(stake, beacon.address, governance)
-    market = storage_deployer("StorageMarket").deploy(
-        log.address, stake, beacon.address, governance, MARKET_WINDOWS
-    )
     seats = storage_deployer("StorageSeats").deploy(registry, stake, governance)
+    around = (log.address, seats.address, stake, beacon.address)
+    market = storage_deployer("StorageMarket").deploy(*around, governance, MARKET_WINDOWS)
     draws = storage_deployer("StorageDraws").deploy(registry, stake, beacon.address, seats.address)
     judged = (market.address, seats.address, stake, beacon.address, court.address)
     proofs = storage_deployer("StorageProofs").deploy(*judged, ANSWER, EVIDENCE, MIN_BOND)
@@ -100,7 +99,7 @@ def deploy_storage(operators: int = 6) -> WholeSite:
         court.add_type(offence, rule, sender=governance)
     log.wire(market.address, beacon.address, sender=governance)
     seats.wire(draws.address, market.address, proofs.address, sender=governance)
-    market.wire(seats.address, proofs.address, sender=governance)
+    market.wire(proofs.address, sender=governance)
     members = tuple(
         a_member(staking, number, service=STORAGE, own=STAKE) for number in range(operators)
     )

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from offchain.apps.devnet_time import enter_epoch, travel_to
 from offchain.apps.home import Home, Manifest
 from offchain.apps.keystore import Keystore
 from offchain.apps.network import Network, address_of, connect, deployment_file, open_sender
@@ -14,11 +13,12 @@ from offchain.apps.operators import node_role
 from offchain.apps.rpc_probe import RpcProbe
 from offchain.apps.storage_chores import storage_ledger
 from offchain.chain.model import Receipt, TypedCall
-from offchain.staking.beacon import ALL_SEATS
 from offchain.storage.adapters.chain_ledger import ChainStorageLedger
 from offchain.storage.model import profile_named
 from offchain.storage.ports import GroupView
 from tests.support.apogee_command import run_apogee
+from tests.support.deployed_chain import BACKEND, DeployedChain
+from tests.support.epochs import enter_served_epoch
 from tests.support.waiting import wait_until
 
 PATIENCE_SECONDS = 240
@@ -72,22 +72,12 @@ class StoredHome:
         role = node_role(self.node_of(operator))
         account = Keystore(self.home.keys).account(role)
         self.sent += 1
-        with open_sender(self.network, self.home, role, account, lock_seconds=60) as sender:
+        with open_sender(self.network, self.home, role, account) as sender:
             return sender.execute(call, key=f"test:{self.sent}")
 
     def next_epoch(self) -> int:
         """Enter the coming epoch once the worker has contributed all its seats."""
-        network = self.network
-        at = network.node.block().hash
-        epoch = network.stake.current_epoch(at=at) + 1
-        travel_to(self.rpc, network.stake.epoch_cutoff(epoch, at=at))
-        wait_until(
-            lambda: network.beacon.seats_of(epoch, at=network.node.block().hash) == ALL_SEATS,
-            seconds=PATIENCE_SECONDS,
-            what="the contribution",
-        )
-        enter_epoch(network, self.rpc, epoch)
-        return epoch
+        return enter_served_epoch(self.network, self.rpc, seconds=PATIENCE_SECONDS)
 
     def put(self, path: Path, content: bytes, profile: str) -> str:
         """Store bytes, sealed; the id."""
@@ -107,11 +97,12 @@ class StoredHome:
 
 
 @contextmanager
-def a_stored_home(folder: Path, *, nodes: int) -> Iterator[StoredHome]:
-    """`apogee up` in the background on py-evm, taken down at the end."""
+def a_stored_home(folder: Path, chain: DeployedChain, *, nodes: int) -> Iterator[StoredHome]:
+    """`apogee up` in the background over a copied chain, taken down at the end."""
     home = Home.at(folder / "apogee")
+    chain.copy_to(home)
     run_apogee(
-        *("up", "--home", str(home.root), "--backend", "pyevm", "--nodes", str(nodes)),
+        *("up", "--home", str(home.root), "--backend", BACKEND, "--nodes", str(nodes)),
         *("--detach", "--json"),
         seconds=1_200,
     )

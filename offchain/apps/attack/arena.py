@@ -98,9 +98,7 @@ class Arena:
 
     @contextmanager
     def sender(self, role: str) -> Iterator[TransactionSender]:
-        with open_sender(
-            self.network, self.system.home, role, self.account(role), lock_seconds=60
-        ) as sender:
+        with open_sender(self.network, self.system.home, role, self.account(role)) as sender:
             yield sender
 
     def operator(self, role: str) -> int:

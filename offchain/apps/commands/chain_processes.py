@@ -1,11 +1,11 @@
-"""devnet, da-node, storage-node, worker, gateway: each alone, as `apogee up` starts them."""
+"""devnet, da-node, storage-node, worker, gateway, auditor, relayer: each alone, as in `up`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, RpcUrl
+from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
 
 Deployments = Annotated[
     Path | None, typer.Option("--deployments", help="Folder with <network>.json.")
@@ -19,6 +19,11 @@ def add_to(app: typer.Typer) -> None:
     app.command("storage-node")(storage_node)
     app.command("worker")(worker)
     app.command("gateway")(gateway)
+    app.command("auditor")(auditor)
+    group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    group.callback()(relayer)
+    group.command("notice")(notice)
+    app.add_typer(group, name="relayer")
 
 
 def devnet(
@@ -73,6 +78,15 @@ def storage_node(  # noqa: PLR0913, PLR0917  # one parameter a flag
         str | None, typer.Option(help="Its address; keys by environment.")
     ] = None,
     scrub_days: Annotated[float | None, typer.Option(help="Re-read all in. Default: 30")] = None,
+    streams: Annotated[
+        str | None, typer.Option(help="Key-value streams to follow: all, none, or ids.")
+    ] = None,
+    stream_peer: Annotated[
+        list[str] | None, typer.Option(help="A node to open streams from. Default: replica seats.")
+    ] = None,
+    stream_gateway: Annotated[
+        str | None, typer.Option(help="Publishes batches; its key by environment.")
+    ] = None,
     adversary: Annotated[
         str | None,
         typer.Option(help="Devnet drills: withhold, silent, slow, wrong-bytes, swapped, short."),
@@ -93,6 +107,9 @@ def storage_node(  # noqa: PLR0913, PLR0917  # one parameter a flag
         s3_bucket=s3_bucket,
         s3_endpoint=s3_endpoint,
         scrub_days=scrub_days,
+        streams=streams,
+        stream_peers=stream_peer,
+        stream_gateway=stream_gateway,
         adversary=adversary,
     )
 
@@ -120,9 +137,18 @@ def worker(
     )
 
 
-def gateway(
+def gateway(  # noqa: PLR0913, PLR0917  # one parameter a flag
     home: HomeFolder = None,
     port: Annotated[int | None, typer.Option(help="TCP port on 127.0.0.1.")] = None,
+    payer: Annotated[
+        str | None, typer.Option(help="Whose deposits pay, if this gateway's key is a delegate.")
+    ] = None,
+    book_url: Annotated[
+        str | None, typer.Option(help="postgresql://.. for keys and receipts. Default: a file.")
+    ] = None,
+    x402_asset: Annotated[
+        str | None, typer.Option(help="EIP-3009 token of x402, as ADDRESS:NAME:VERSION.")
+    ] = None,
     rpc_url: RpcUrl = None,
     deployments: Deployments = None,
     network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
@@ -133,7 +159,89 @@ def gateway(
     return run_gateway(
         home=home,
         gateway_port=port,
+        payer=payer,
+        book_url=book_url,
+        x402_asset=x402_asset,
         rpc_url=rpc_url,
         deployments=deployments,
         network=network,
     )
+
+
+def auditor(  # noqa: PLR0913, PLR0917  # one parameter a flag
+    home: HomeFolder = None,
+    role: Annotated[
+        list[str] | None, typer.Option("--as", help="Operators to judge for. Default: all here.")
+    ] = None,
+    model: Annotated[
+        list[Path] | None, typer.Option(help="A model's folder, beside the default models.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    rpc_url: RpcUrl = None,
+    deployments: Deployments = None,
+    network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+) -> int:
+    """Judge answers that the beacon drew.  Example: apogee auditor --as operator-0"""
+    from offchain.apps.auditor import run_auditor
+
+    return run_auditor(
+        home=home,
+        roles=tuple(role) if role else None,
+        model_folders=tuple(model) if model else None,
+        device=device,
+        rpc_url=rpc_url,
+        deployments=deployments,
+        network=network,
+    )
+
+
+def relayer(  # noqa: PLR0913, PLR0917  # one parameter a flag
+    context: typer.Context,
+    home: HomeFolder = None,
+    role: Annotated[
+        list[str] | None, typer.Option("--as", help="Operators to judge for. Default: all here.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port on 127.0.0.1.")] = None,
+    rpc_url: RpcUrl = None,
+    deployments: Deployments = None,
+    network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+) -> int:
+    """Judge the TEE evidence of services.  Example: apogee relayer --as operator-0"""
+    if context.invoked_subcommand is not None:
+        return 0
+    from offchain.apps.relayer import run_relayer
+
+    return run_relayer(
+        home=home,
+        roles=tuple(role) if role else None,
+        relayer_port=port,
+        rpc_url=rpc_url,
+        deployments=deployments,
+        network=network,
+    )
+
+
+def notice(  # noqa: PLR0913, PLR0917  # one parameter a flag
+    kind: Annotated[str, typer.Argument(help="raise-evaluation or revoke-collateral.")],
+    what: Annotated[str, typer.Argument(help="A TCB evaluation number, or a collateral's hash.")],
+    ask: Annotated[
+        list[str] | None, typer.Option("--ask", help="Another relayer's address, http://host:port.")
+    ] = None,
+    role: Annotated[str, typer.Option("--as", help="Who posts.")] = "operator-0",
+    home: HomeFolder = None,
+    rpc_url: RpcUrl = None,
+    as_json: Json = False,
+) -> int:
+    """Vote that platforms or collateral are out of date; the vote that makes a quorum posts it.
+
+    Example: apogee relayer notice raise-evaluation 18 --ask http://127.0.0.1:9400
+    """
+    from contextlib import closing
+
+    from offchain.apps.home import Home
+    from offchain.apps.notices import give_notice
+    from offchain.apps.stake import actor
+
+    found = Home.at(home or Path(".apogee"))
+    with closing(actor(found, rpc_url, role, as_json=as_json)) as one:
+        return give_notice(one, kind, what, tuple(ask or ()))

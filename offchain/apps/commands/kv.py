@@ -9,7 +9,7 @@ from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
 from offchain.apps.home import Home
 
 if TYPE_CHECKING:
-    from offchain.apps.kv import Place
+    from offchain.apps.kv_home import Place
 
 app = typer.Typer(
     help="Key-value streams: signed writes in one order, every read proven.",
@@ -21,7 +21,11 @@ Key = Annotated[str, typer.Argument(help="Any text of 1 to 1,024 bytes.")]
 Value = Annotated[str, typer.Argument(help="Text of at most 65,536 bytes.")]
 Node = Annotated[
     str | None,
-    typer.Option("--node", help="A storage node to go through. Default: the chain itself."),
+    typer.Option(
+        "--node",
+        help="A storage node to go through: its URL, or its number in this home. Default: the "
+        "chain itself.",
+    ),
 ]
 Who = Annotated[str, typer.Argument(help="An address, or the 64 bytes of a P-256 key, in hex.")]
 
@@ -42,10 +46,11 @@ def create(
 
 
 @app.command()
-def get(
+def get(  # noqa: PLR0913, PLR0917 - one parameter a flag
     stream: Stream,
     key: Key,
     node: Node = None,
+    label: Annotated[str, typer.Option(help="How sure: hot, logged or final.")] = "logged",
     home: HomeFolder = None,
     rpc_url: RpcUrl = None,
     as_json: Json = False,
@@ -54,7 +59,7 @@ def get(
     from offchain.apps import kv
 
     place = _place(home, rpc_url, node, as_json=as_json)
-    return kv.read(place, stream, key, is_proof=False)
+    return kv.read(place, stream, key, is_proof=False, label=label)
 
 
 @app.command()
@@ -88,10 +93,11 @@ def cas(  # noqa: PLR0913, PLR0917 - one parameter a flag
 ) -> int:
     """Write if nobody wrote in between.  Example: apogee kv cas STREAM n 2 --expected 65536"""
     from offchain.apps import kv
+    from offchain.apps.kv_home import expected_version
     from offchain.storage.kv.op import Mode
 
     place = _place(home, rpc_url, node, as_json=as_json)
-    version = kv.expected_version(expected)
+    version = expected_version(expected)
     return kv.write(place, stream, Mode.CAS, key, value.encode(), expected=version)
 
 
@@ -114,8 +120,9 @@ def append(  # noqa: PLR0913, PLR0917 - one parameter a flag
 
 
 @app.command()
-def scan(
+def scan(  # noqa: PLR0913, PLR0917 - one parameter a flag
     stream: Stream,
+    node: Node = None,
     prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 1_000,
     home: HomeFolder = None,
@@ -125,12 +132,14 @@ def scan(
     """Keys in order.  Example: apogee kv scan STREAM --prefix user/"""
     from offchain.apps import kv
 
-    return kv.scan(_place(home, rpc_url, as_json=as_json), stream, prefix=prefix, limit=limit)
+    place = _place(home, rpc_url, node, as_json=as_json)
+    return kv.scan(place, stream, prefix=prefix, limit=limit)
 
 
 @app.command()
 def watch(
     stream: Stream,
+    node: Node = None,
     prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many entries.")] = None,
     home: HomeFolder = None,
@@ -139,7 +148,7 @@ def watch(
     """One JSON line for each entry that writes.  Example: apogee kv watch STREAM"""
     from offchain.apps import kv
 
-    return kv.watch(_place(home, rpc_url, as_json=True), stream, prefix=prefix, count=count)
+    return kv.watch(_place(home, rpc_url, node, as_json=True), stream, prefix=prefix, count=count)
 
 
 @app.command()
@@ -199,7 +208,7 @@ def snapshot(
 def _place(
     home: Path | None, rpc_url: str | None, node: str | None = None, *, as_json: bool
 ) -> "Place":
-    from offchain.apps.kv import Place
+    from offchain.apps.kv_home import Place
     from offchain.apps.settings import ProcessSettings, read_settings
 
     where = Home.at(read_settings(ProcessSettings, home=home).home)

@@ -68,7 +68,7 @@ def put(  # noqa: PLR0913, PLR0917 - one parameter a flag
         resume=resume,
         is_fresh=new,
     )
-    place = storage.Place(_home(home), rpc_url, as_json)
+    place = storage.Place(home_of(home), rpc_url, as_json)
     return storage.dry_put(place, wish) if dry_run else storage.put(place, wish)
 
 
@@ -99,7 +99,7 @@ def get(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from offchain.apps import storage
 
     del quiet
-    place = storage.Place(_home(home), rpc_url, as_json)
+    place = storage.Place(home_of(home), rpc_url, as_json)
     if byte_range is not None:
         return storage.get_range(place, reference, output, byte_range, is_raw=raw)
     return storage.get(place, reference, output, is_inclusion=inclusion, is_raw=raw)
@@ -120,7 +120,7 @@ def list_files(
     from offchain.apps import storage_terms
     from offchain.apps.storage import Place
 
-    place = Place(_home(home), rpc_url, as_json)
+    place = Place(home_of(home), rpc_url, as_json)
     if unfinished:
         return storage_terms.list_open(place)
     return storage_terms.list_files(place, owner=owner, expiring=expiring)
@@ -134,7 +134,7 @@ def stat(
     from offchain.apps import storage_terms
     from offchain.apps.storage import Place
 
-    return storage_terms.stat(Place(_home(home), rpc_url, as_json), reference)
+    return storage_terms.stat(Place(home_of(home), rpc_url, as_json), reference)
 
 
 @app.command()
@@ -145,17 +145,62 @@ def renew(  # noqa: PLR0913, PLR0917 - one parameter a flag
     ] = False,
     term: Term = "30d",
     max_price: MaxPrice = None,
+    auto: Annotated[
+        bool,
+        typer.Option("--auto", help="Again and again, by a standing order: as `storage order`."),
+    ] = False,
     dry_run: DryRun = False,
     home: HomeFolder = None,
     rpc_url: RpcUrl = None,
     as_json: Json = False,
 ) -> int:
     """Buy more time for a file.  Example: apogee storage renew 7f3a.. --term 1y"""
-    from offchain.apps import storage_terms
+    from offchain.apps import storage_orders, storage_terms
     from offchain.apps.storage import Place
 
+    if auto:
+        standing = storage_orders.OrderWish(
+            reference=reference, is_all=everything, term=term, limit=max_price, is_dry=dry_run
+        )
+        return storage_orders.order(Place(home_of(home), rpc_url, as_json), standing)
     wish = storage_terms.RenewWish(reference, everything, term, max_price, dry_run)
-    return storage_terms.renew(Place(_home(home), rpc_url, as_json), wish)
+    return storage_terms.renew(Place(home_of(home), rpc_url, as_json), wish)
+
+
+@app.command()
+def order(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    reference: Annotated[str | None, typer.Argument(help="A file's id.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every stored file of this account.")
+    ] = False,
+    term: Term = "30d",
+    limit: Annotated[
+        str | None, typer.Option(help="Most that one renewal may cost, e.g. 0.2eth.")
+    ] = None,
+    funds: Annotated[
+        str | None, typer.Option(help="To leave there in all. Default: one renewal's limit.")
+    ] = None,
+    end: Annotated[bool, typer.Option("--end", help="End it and take back what is left.")] = False,
+    dry_run: DryRun = False,
+    home: HomeFolder = None,
+    rpc_url: RpcUrl = None,
+    as_json: Json = False,
+) -> int:
+    """Let a file be renewed by itself.  Example: apogee storage order 7f3a.. --term 1y"""
+    from offchain.apps import storage_orders
+    from offchain.apps.storage import Place
+
+    place = Place(home_of(home), rpc_url, as_json)
+    wish = storage_orders.OrderWish(
+        reference=reference,
+        is_all=everything,
+        term=term,
+        limit=limit,
+        funds=funds,
+        is_end=end,
+        is_dry=dry_run,
+    )
+    return storage_orders.order(place, wish)
 
 
 @app.command("rm")
@@ -171,7 +216,7 @@ def remove(
     from offchain.apps import storage_terms
     from offchain.apps.storage import Place
 
-    place = Place(_home(home), rpc_url, as_json)
+    place = Place(home_of(home), rpc_url, as_json)
     return storage_terms.remove(place, reference, is_sure=yes, is_dry=dry_run)
 
 
@@ -189,7 +234,7 @@ def quote(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from offchain.apps import storage_terms
     from offchain.apps.storage import Place
 
-    place = Place(_home(home), rpc_url, as_json)
+    place = Place(home_of(home), rpc_url, as_json)
     return storage_terms.quote(place, path, size, term=term, is_public=public)
 
 
@@ -198,10 +243,10 @@ def key(home: HomeFolder = None, as_json: Json = False) -> int:
     """The public key to which others let you read.  Example: apogee storage key"""
     from offchain.apps import storage_terms
 
-    return storage_terms.show_key(_home(home), as_json=as_json)
+    return storage_terms.show_key(home_of(home), as_json=as_json)
 
 
-def _home(home: Path | None) -> Home:
+def home_of(home: Path | None) -> Home:
     from offchain.apps.settings import ProcessSettings, read_settings
 
     return Home.at(read_settings(ProcessSettings, home=home).home)

@@ -107,7 +107,10 @@ def doctor(
 
 
 def bench(
-    area: Annotated[str, typer.Argument(help="da, storage, staking, chain, demo or all.")] = "all",
+    area: Annotated[
+        str,
+        typer.Argument(help="da, storage, compute, attest, agents, staking, chain, demo or all."),
+    ] = "all",
     nodes: Annotated[
         int | None,
         typer.Option(min=2, max=32, help="Only throughput from 2 to so many node processes."),

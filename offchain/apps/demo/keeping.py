@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from offchain.apps.beacon import serve_beacon
+from offchain.apps.demo.epochs import enter_served_epoch
 from offchain.apps.demo.report import Step, Story
-from offchain.apps.devnet_time import enter_epoch, travel_to
+from offchain.apps.devnet_time import travel_to
 from offchain.apps.home import storage_node_name
 from offchain.apps.keystore import Keystore
 from offchain.apps.network import Network, address_of, open_sender
@@ -148,7 +148,7 @@ class KeepActs:
 
     def _prove(self, group: int, name: str) -> int:
         """Enter the next epoch; every seat shows the leaf that the beacon asks it for."""
-        epoch = self._enter_next()
+        epoch = enter_served_epoch(self.system, self.network)
         with self.story.step(name) as step:
             seats = len(self._group(group).seats)
             self._wait("proofs", lambda: len(self._proven(group, epoch)) == seats)
@@ -231,7 +231,7 @@ class KeepActs:
     def _punish(self, group: int, dead: set[int]) -> int:
         """Their challenges go unanswered; whoever says so to the contract has them fined."""
         network = self.network
-        epoch = self._enter_next()
+        epoch = enter_served_epoch(self.system, self.network)
         with self.story.step("silence is punished") as step:
             alive = {one.seat for one in self._group(group).seats} - dead
             self._wait("the living seat's proof", lambda: alive <= self._proven(group, epoch))
@@ -276,19 +276,6 @@ class KeepActs:
             step.transaction = "0x" + receipt.transaction_hash.hex()
             step.detail = f"{ended.refund:,} wei back, {ended.cost:,} wei for what was served"
         return ended.refund
-
-    def _enter_next(self) -> int:
-        """Contribute the coming epoch's seats in their window, then enter it."""
-        network, home = self.network, self.system.home
-        at = network.node.block().hash
-        epoch = network.stake.current_epoch(at=at) + 1
-        travel_to(self.system.rpc, network.stake.epoch_cutoff(epoch, at=at))
-        role = node_role(0)
-        account = Keystore(home.keys).account(role)
-        with open_sender(network, home, role, account, lock_seconds=WAIT_SECONDS) as sender:
-            serve_beacon(network, home, sender.account).contribute(epoch, sender)
-        enter_epoch(network, self.system.rpc, epoch)
-        return epoch
 
     def _jobs(self) -> dict[JobKind, Callable[[str], Outcome]]:
         network, home = self.network, self.system.home

@@ -19,9 +19,15 @@ from offchain.core.hashing import keccak
 from offchain.storage.kv.adapters.chain_log import ChainLog, InlineSink
 from offchain.storage.kv.adapters.memory_store import MemoryStore
 from offchain.storage.kv.adapters.sqlite_store import SqliteStore
+from offchain.storage.kv.batch_frame import encode_batch
 from offchain.storage.kv.cells import Space
 from offchain.storage.kv.follow import Replica, ReplicaParts
-from offchain.storage.kv.op import AccountKey, Mode, Op, encode_batch, sign_op
+from offchain.storage.kv.op import (
+    AccountKey,
+    Mode,
+    Op,
+    sign_op,
+)
 from offchain.storage.kv.ports import KVStore
 from offchain.storage.kv.proof import key_hash, verify_absence, verify_presence
 from offchain.storage.kv.state import Found

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from offchain.apps.demo.agents import AgentActs
 from offchain.apps.demo.archive import build_archive, standard_library
+from offchain.apps.demo.attested import AttestedActs
 from offchain.apps.demo.keeping import KeepActs
+from offchain.apps.demo.market import MODEL, MarketActs
 from offchain.apps.demo.memory import remember
+from offchain.apps.demo.model_facts import AskedFacts, asked_facts
 from offchain.apps.demo.money import MoneyPath
 from offchain.apps.demo.report import COLUMNS, Story
 from offchain.apps.demo.stage import build_network, staged
@@ -55,13 +59,15 @@ def run_demo(settings: UpSettings, *, file: Path | None, keep: Path | None, as_j
         raise InvalidInput(
             "the demo kills half of 32 seats, so it needs eight nodes", nodes=settings.nodes
         )
-    with staged(settings, keep) as system:
-        result = _play(system, settings, file)
+    with staged(settings, keep) as system, asked_facts(MODEL, system.home) as asked:
+        result = _play(system, settings, file, asked)
     _close(result, as_json=as_json)
     return ExitCode.DONE if result.is_good else ExitCode.CORRUPT
 
 
-def _play(system: System, settings: UpSettings, given: Path | None) -> DemoResult:
+def _play(
+    system: System, settings: UpSettings, given: Path | None, asked: AskedFacts
+) -> DemoResult:
     started, story = time.monotonic(), Story()
     home = system.home
     file = _file(home, story, given)
@@ -75,8 +81,13 @@ def _play(system: System, settings: UpSettings, given: Path | None) -> DemoResul
     is_equal = acts.retrieve(published, file, home.root / "retrieved")
     blob = main_blob(published)
     money, verdict = acts.convict(blob.blob_id)
+    shops = MarketActs(system, system.network(), story)
+    shops.open_shops(asked)
     kept = KeepActs(system, system.network(), story).play(standard_library())
     remembered = remember(system.network(), home, story)
+    market = shops.play()
+    attested = AttestedActs(system, system.network(), story, shops).play()
+    traded = AgentActs(system, system.network(), story, shops.thinker()).play()
     figures: dict[str, object] = {
         "blob_bytes": length,
         "chunks": N * len(published.blobs),
@@ -97,10 +108,14 @@ def _play(system: System, settings: UpSettings, given: Path | None) -> DemoResul
         "offence_id": "0x" + verdict.offence_id.hex(),
         **kept.as_json(),
         "memory_answers_proven": remembered,
+        **market.as_json(),
+        **attested.as_json(),
+        **traded.as_json(),
     }
     simulated = _simulated(system.manifest.backend, settings.divisor)
     told = [*simulated, _randomness(epoch, seats)]
-    return DemoResult(figures, money, story, told, kept.is_good)
+    is_good = all(one.is_good for one in (kept, market, attested, traded))
+    return DemoResult(figures, money, story, told, is_good)
 
 
 def _file(home: Home, story: Story, given: Path | None) -> Path:
@@ -122,7 +137,8 @@ def _simulated(backend: str, divisor: int) -> list[str]:
         f"durations are production durations divided by {divisor}",
         "the devnet's clock was moved forward instead of waiting for epochs, and for a repair",
         "all operators run on this machine and their sockets are loopback",
-        "the cheat is a shipped adversary that signs twice; its evidence and slash are real",
+        "providers run in a software TEE under a root of its own: their level reads SIMULATED",
+        "the cheats are shipped adversaries; the evidence against them and the slashes are real",
     ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from offchain.apps.demo.report import Story
 from offchain.apps.home import Home
@@ -17,6 +18,14 @@ from offchain.apps.supervisor import HomeLock, ProcessEvent, State, Supervisor
 from offchain.apps.system import System
 from offchain.core.errors import Conflict
 from offchain.staking.beacon import SEATS
+
+MODEL_PARTS: Final = (  # what providers and auditors import, while other acts go on
+    "offchain.apps.provider",
+    "offchain.compute.adapters.torch_engine",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.llama.modeling_llama",
+)
 
 
 class DemoFolderUsed(Conflict):
@@ -55,9 +64,11 @@ def build_network(system: System, story: Story) -> int:
         compilation.wait()
         system.launch_nodes()
         system.launch_storage_nodes()
+        system.supervisor.prepare(*MODEL_PARTS)
         step.detail = f"{2 * system.manifest.nodes} processes started, each with its own disk"
     with story.step("stake and register") as step:
         ids = system.enrol(keeps=True)
+        system.admit_code()
         step.detail = f"{len(ids)} operators with BLS keys proven on chain"
     with story.step("nodes healthy") as step:
         system.wait_nodes()

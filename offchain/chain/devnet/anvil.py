@@ -13,7 +13,6 @@ import ctypes
 import json
 import logging
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from offchain.chain.devnet.heartbeat import Heartbeat
 from offchain.chain.devnet.loopback_http import LoopbackHttp
 from offchain.chain.devnet.method_lists import ANVIL_METHODS, MOVING_METHODS
 from offchain.chain.devnet.network import BLOCK_GAS_LIMIT, DEV_BALANCE_WEI, DEV_MNEMONIC
+from offchain.chain.devnet.ports import free_port
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class AnvilBackend:
         """`on_death` is called once when the child ends by itself."""
         self._options = options
         self._on_death = on_death
-        self._port = _free_port()
+        self._port = free_port()
         self._http = LoopbackHttp(self._port)
         self._checks = AnvilChecks(self._ask, clock=time.monotonic)
         self._process: asyncio.subprocess.Process | None = None
@@ -231,12 +231,6 @@ def _arguments(options: AnvilOptions, port: int) -> list[str]:
 def _stop_with_parent() -> None:
     """Ask Linux to interrupt this process when its parent ends, however it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _last_line(process: asyncio.subprocess.Process) -> str:

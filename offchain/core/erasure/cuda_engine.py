@@ -110,7 +110,7 @@ class CudaEngine:
         return self._processor.keccak_many(messages)
 
     def _extend(self, rows: Elements, *, hashed: bool) -> Digests | None:
-        """Rows K .. N-1 from the first K; with `hashed` the roots of all, without a second trip."""
+        """Rows from K on from the first K; `hashed`: the roots of all, without a second trip."""
         assert rows.flags.c_contiguous
         count, columns = self._geometry.data_rows, rows.shape[1]
         parity = rows.shape[0] // count - 1

@@ -92,11 +92,14 @@ class ErasureEngine(Protocol):
         ...
 
     def extend_in_place(self, rows: Elements, *, threads: int = 1) -> None:
-        """Write the parity rows K .. N-1 of (N, m, 32) from its rows 0 .. K-1."""
+        """Write the rows from K on of (n, m, 32) from its rows 0 .. K-1; n = K, 2K ... N.
+
+        Only cosets that there is room for are made.
+        """
         ...
 
     def extend_and_hash(self, rows: Elements, *, threads: int = 1) -> Digests:
-        """`extend_in_place`, then `row_roots` of all N rows: (N, m, 32) -> (N, 32)."""
+        """`extend_in_place`, then `row_roots` of all rows: (n, m, 32) -> (n, 32)."""
         ...
 
     def decode(self, indices: Sequence[int], rows: Elements, *, threads: int = 1) -> Elements:
@@ -123,5 +126,8 @@ class ErasureEngine(Protocol):
         ...
 
     def keccak_many(self, messages: Digests) -> Digests:
-        """Hash each of n messages of equal length, a multiple of 8 bytes: (n, b) -> (n, 32)."""
+        """Hash each of n messages of equal length: (n, b) -> (n, 32).
+
+        Fast for 64, for 256 and for less than 136 bytes.
+        """
         ...

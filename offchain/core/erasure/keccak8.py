@@ -1,6 +1,7 @@
-"""Keccak-256 of eight messages at once, for the two lengths of the tree: nodes and leaves.
+"""Keccak-256 of eight messages at once, for the two lengths of the tree, and for short messages.
 
   node  64 bytes = 8 words, one permutation      leaf  256 bytes = 32 words, two permutations
+  block  a message of at most 135 bytes, padded to 136; 24 words from one to the next
 
 The state is 25 vectors of eight 64-bit lanes; messages lie one after the other and are transposed
 in registers. AVX-512 rotates and mixes three inputs in one instruction, other targets get what LLVM
@@ -18,6 +19,7 @@ from offchain.core.erasure.compile import form_intrinsic, kernel
 from offchain.core.erasure.keccak_loops import (
     ROTATIONS,
     ROUND_CONSTANTS,
+    hash_eight_blocks,
     hash_eight_leaves,
     hash_eight_nodes,
 )
@@ -27,6 +29,7 @@ LANES = 8
 RATE_WORDS = 17
 NODE_WORDS = 8
 LEAF_WORDS = 32
+BLOCK_WORDS = 24  # 17 and what makes it a multiple of eight
 DIGEST_WORDS = 4
 ROUNDS = 24
 ROUNDS_A_PASS = 2
@@ -36,6 +39,7 @@ _LAST_PADDING = 1 << 63
 
 Array = Any
 Value = Any
+Emit = Callable[[Value, Value, Value, int], None]
 
 
 def _rotate(builder: Value, lane: Value, bits: int) -> Value:
@@ -146,13 +150,23 @@ def _emit_hash8(builder: Value, source: Value, target: Value, words: int) -> Non
     _store_digests(builder, target, state)
 
 
-def _hash8(words: int, plain: Callable[..., None]) -> Any:
+def _emit_blocks8(builder: Value, source: Value, target: Value, words: int) -> None:
+    """The same of eight padded blocks, `words` apart."""
+    state = [constant(0)] * 25
+    for group in range(words // LANES):
+        for offset, word in enumerate(_load_words(builder, source, words, group)):
+            if LANES * group + offset < RATE_WORDS:
+                state[LANES * group + offset] = word
+    _store_digests(builder, target, _permute(builder, state))
+
+
+def _hash8(words: int, plain: Callable[..., None], emit_hash: Emit = _emit_hash8) -> Any:
     def emit(context: Any, builder: Any, form: Any, sig: Any, values: Any) -> None:
         del form
         messages, start, out, out_start = values
         source = context.make_array(sig.args[0])(context, builder, messages).data
         target = context.make_array(sig.args[2])(context, builder, out).data
-        _emit_hash8(
+        emit_hash(
             builder,
             builder.gep(builder.bitcast(source, I64.as_pointer()), [start]),
             builder.gep(builder.bitcast(target, I64.as_pointer()), [out_start]),
@@ -164,6 +178,7 @@ def _hash8(words: int, plain: Callable[..., None]) -> Any:
 
 hash8_nodes = _hash8(NODE_WORDS, hash_eight_nodes)
 hash8_leaves = _hash8(LEAF_WORDS, hash_eight_leaves)
+hash8_blocks = _hash8(BLOCK_WORDS, hash_eight_blocks, _emit_blocks8)
 
 
 @kernel
@@ -192,6 +207,13 @@ def hash_leaves(form: Any, messages: Array, count: int, out: Array) -> None:
         block[: (count - whole) * LEAF_WORDS] = messages[whole * LEAF_WORDS : count * LEAF_WORDS]
         hash8_leaves(form, block, 0, digests, 0)
         out[whole * DIGEST_WORDS : count * DIGEST_WORDS] = digests[: (count - whole) * DIGEST_WORDS]
+
+
+@kernel
+def hash_blocks(form: Any, blocks: Array, count: int, out: Array) -> None:
+    """Hash `count` padded blocks, 24 words apart, flat; room for a multiple of eight in both."""
+    for first in range(0, count, LANES):
+        hash8_blocks(form, blocks, first * BLOCK_WORDS, out, first * DIGEST_WORDS)
 
 
 @kernel

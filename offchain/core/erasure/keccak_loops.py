@@ -77,3 +77,15 @@ def hash_eight_leaves(messages: Array, start: int, out: Array, out_start: int) -
     """Eight messages of 32 words from word `start` on, eight digests from word `out_start` on."""
     for message in range(8):
         _hash(messages, start + 32 * message, 32, out, out_start + 4 * message)
+
+
+def hash_eight_blocks(messages: Array, start: int, out: Array, out_start: int) -> None:
+    """Eight padded blocks of 17 words, 24 words apart, from word `start` on; as above."""
+    state = np.empty(25, np.uint64)
+    for message in range(8):
+        state[:] = np.uint64(0)
+        for word in range(_RATE_WORDS):
+            state[word] = messages[start + 24 * message + word]
+        _permute(state)
+        for word in range(4):
+            out[out_start + 4 * message + word] = state[word]

@@ -28,7 +28,11 @@ from offchain.core.layout import LEAF_BYTES, LEAF_ELEMENTS
 from offchain.core.merkle import Digests, hash_each, zero_subtrees
 
 PATTERNS_KEPT = 8
+CHALLENGES_KEPT = 16  # 80 KiB each; a node checks many shards of one matrix with one challenge
 NODE_BYTES = 2 * DIGEST_BYTES
+RATE_BYTES = 8 * keccak8.RATE_WORDS
+BLOCK_BYTES = 8 * keccak8.BLOCK_WORDS
+PADDED_AT_ONCE = 2_048  # 384 KiB: stays in a core's cache
 
 
 class KernelEngine:
@@ -41,6 +45,7 @@ class KernelEngine:
         self._form = form
         self._geometry = geometry
         self._pattern = lru_cache(maxsize=PATTERNS_KEPT)(self._build_pattern)
+        self._powers = lru_cache(maxsize=CHALLENGES_KEPT)(self._build_powers)
 
     @property
     def name(self) -> str:
@@ -91,8 +96,7 @@ class KernelEngine:
         count, columns = rows.shape[:2]
         width = -(-count // LANES) * LANES
         out = np.empty((1, width, FIELD_BYTES), np.uint8)
-        lanes = lane_factors(self._form, powers(challenge % MODULUS, columns))
-        tables = (lanes, self._constants)
+        tables = (self._powers(challenge % MODULUS, columns), self._constants)
         contiguous = np.ascontiguousarray(rows)
         _spread(
             lambda span: transforms.combine_rows(self._form, contiguous, out, tables, span),
@@ -131,12 +135,31 @@ class KernelEngine:
     def keccak_many(self, messages: Digests) -> Digests:
         count, length = messages.shape
         if length not in (NODE_BYTES, LEAF_BYTES):
-            return hash_each(messages)
+            return self._hash_short(messages) if length < RATE_BYTES else hash_each(messages)
         hash_all = keccak8.hash_nodes if length == NODE_BYTES else keccak8.hash_leaves
         words = np.ascontiguousarray(messages).reshape(-1).view(np.uint64)
         out = np.empty((count, DIGEST_BYTES // 8), np.uint64)
         hash_all(self._form, words, count, out.reshape(-1))
         return out.view(np.uint8)
+
+    def _hash_short(self, messages: Digests) -> Digests:
+        """Messages that one permutation absorbs, padded some thousand at a time."""
+        count, length = messages.shape
+        out = np.empty((count, DIGEST_BYTES), np.uint8)
+        blocks = np.zeros((min(-(-count // LANES) * LANES, PADDED_AT_ONCE), BLOCK_BYTES), np.uint8)
+        blocks[:, length] = 1
+        blocks[:, RATE_BYTES - 1] |= 0x80
+        digests = np.empty((len(blocks), DIGEST_BYTES), np.uint8)
+        words, found = blocks.reshape(-1).view(np.uint64), digests.reshape(-1).view(np.uint64)
+        for start in range(0, count, PADDED_AT_ONCE):
+            part = messages[start : start + PADDED_AT_ONCE]
+            blocks[: len(part), :length] = part
+            keccak8.hash_blocks(self._form, words, len(part), found)
+            out[start : start + len(part)] = digests[: len(part)]
+        return out
+
+    def _build_powers(self, challenge: int, columns: int) -> Limbs:
+        return lane_factors(self._form, powers(challenge, columns))
 
     def _build_pattern(self, indices: tuple[int, ...]) -> LossPattern:
         self._geometry.require_indices(indices)

@@ -50,7 +50,7 @@ class ReferenceEngine:
 
     def extend_in_place(self, rows: Elements, *, threads: int = 1) -> None:
         del threads
-        data_rows, total = self._geometry.data_rows, self._geometry.total_rows
+        data_rows, total = self._geometry.data_rows, rows.shape[0]
         for column in range(rows.shape[1]):
             values = self._on_domain(integers_of(rows[:data_rows, column]))
             rows[data_rows:, column] = elements_of(values[data_rows:total])

@@ -9,7 +9,6 @@ from offchain.chain.due import execute_due
 from offchain.chain.model import Receipt, TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.chain.reverts import error_for
-from offchain.chain.sender import TransactionSender
 from offchain.core.errors import ApogeeError, Conflict, Rejected
 from offchain.core.hashing import keccak
 from offchain.da.duties import BlobTerms
@@ -17,6 +16,7 @@ from offchain.da.model import Certificate, blob_id, dispersal_digest, domain_sep
 from offchain.da.onchain import CertificateRejected, DAEntranceClient
 from offchain.da.ports import Outcome, Settlement
 from offchain.da.till_desk import one_by_one
+from offchain.node.leased_sender import SendsMany
 
 MAX_ABSENT_TOGETHER: Final = 64  # of each certificate in DAEntrance.confirm_many
 Authorise = Callable[[bytes], bytes]  # the disperser's signature of a digest, 65 bytes
@@ -33,7 +33,7 @@ class ChainTill:
         self,
         reader: ChainReader,
         entrance: DAEntranceClient,
-        sender: TransactionSender,
+        sender: SendsMany,
         *,
         authorise: Authorise | None = None,
         confirmations: int = 1,

@@ -1,6 +1,7 @@
 """A file or folder on its way in, beside its place: what came is kept, and a repeat goes on.
 
-  <name>.part/state.json   whose it is; for a file the SHA-256 of each whole 128 MiB that is durable
+  <name>.part/state.json   whose it is; for a file the mark (`content_mark.py`) of each whole
+                           128 MiB that is durable
   <name>.part/content      a file's bytes so far
   <name>.part/manifest     a folder's manifest, once it came whole
   <name>.part/tree/        a folder's files, each under its own name
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from offchain.core.errors import Conflict
+from offchain.node.direct_io import DirectFile
 from offchain.node.disk import LocalDisk, refused, write_durably
 from offchain.storage.artefact import HEAD_BYTES, TreeKind, TreeManifest, is_tree, manifest_end
 from offchain.storage.client_errors import (
@@ -26,6 +28,7 @@ from offchain.storage.client_errors import (
     FileContradicted,
     TargetUnusable,
 )
+from offchain.storage.content_mark import Marker
 from offchain.storage.sources import Buffer
 
 SUFFIX: Final = ".part"
@@ -150,20 +153,20 @@ class _FileSink:
         self._path = folder / "content"
         self._save = save
         self._pieces: list[str] = []
-        self._digest = hashlib.sha256()
+        self._marker = Marker()
         self._in_piece = 0
+        self._direct: DirectFile | None = None
         descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         self._file: BinaryIO = os.fdopen(descriptor, "r+b", buffering=0)
 
     def resume(self, pieces: list[str]) -> int:
         """Keep what is durable and unchanged; its length."""
         for expected in pieces:
-            raw = hashlib.sha256()
-            left = CHECKPOINT_BYTES
+            marker, left = Marker.again(_bytes_in(expected)), CHECKPOINT_BYTES
             while left and (part := self._file.read(min(PIECE_BYTES, left))):
-                raw.update(part)
+                marker.update(part)
                 left -= len(part)
-            if left or raw.hexdigest() != expected:
+            if left or marker.mark().hex() != expected:
                 break
             self._pieces.append(expected)
         kept = len(self._pieces) * CHECKPOINT_BYTES
@@ -178,28 +181,36 @@ class _FileSink:
         while view:
             part = view[: CHECKPOINT_BYTES - self._in_piece]
             self._put(part)
-            self._digest.update(part)
+            self._marker.update(part)
             self._in_piece += len(part)
             view = view[len(part) :]
             if self._in_piece == CHECKPOINT_BYTES:
-                os.fsync(self._file.fileno())
-                self._pieces.append(self._digest.hexdigest())
-                self._digest, self._in_piece = hashlib.sha256(), 0
+                os.fsync(self._file.fileno())  # whole rooms: nothing waits in the process
+                self._pieces.append(self._marker.mark().hex())
+                self._marker, self._in_piece = Marker(), 0
                 self._save(self._pieces)
 
     def finish(self, target: Path) -> None:
+        try:
+            if self._direct is not None:
+                self._direct.flush()
+        except OSError as error:
+            raise refused(error, self._path) from error
         os.fsync(self._file.fileno())
         self._file.close()
         self._path.rename(target)
         LocalDisk().sync(target.parent)
 
     def close(self) -> None:
+        if self._direct is not None:
+            self._direct.close()
         self._file.close()
 
     def _put(self, part: memoryview) -> None:
         try:
-            while part:
-                part = part[os.write(self._file.fileno(), part) :]
+            if self._direct is None:
+                self._direct = DirectFile(self._file.fileno())
+            self._direct.write(part)
         except OSError as error:
             raise refused(error, self._path) from error
 
@@ -296,6 +307,14 @@ class _TreeSink:
 
     def _path(self, number: int) -> Path:
         return self._root / self._entries[number].name
+
+
+def _bytes_in(text: str) -> bytes:
+    """What a hexadecimal text says; nothing of any other."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
 
 
 def _state_in(folder: Path) -> dict[str, object]:

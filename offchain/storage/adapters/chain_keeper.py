@@ -79,6 +79,19 @@ class ChainKeeperLedger:
         )
 
 
+class ChainFineTerms:
+    """`FineTerms` over the contracts."""
+
+    def __init__(self, clients: StorageClients) -> None:
+        self._clients = clients
+
+    def fined_bytes(self, group: int, *, at: Block) -> int:
+        clients = self._clients
+        epoch = clients.stake.current_epoch(at=at.hash)
+        kept = clients.market.bytes_at(group, epoch, at=at.hash)
+        return max(kept, clients.proofs.bytes_per_challenge(epoch, at=at.hash))
+
+
 class ChainKeeperDesk:
     """A `KeeperDesk` over the contracts."""
 

@@ -167,4 +167,5 @@ def stored_file(file_id: bytes, record: File) -> StoredFile:
         expiry=record.end,
         placed_block=record.submitted_block,
         keep_until=record.leaves if is_stored else record.deadline,
+        absent=record.absent,
     )

@@ -5,6 +5,7 @@ from typing import Final
 from offchain.chain.due import execute_due
 from offchain.chain.model import BlockHash, Receipt, TypedCall
 from offchain.chain.ports import ChainReader
+from offchain.core.hashing import keccak
 from offchain.core.units import BlockNumber
 from offchain.node.leased_sender import Sends
 from offchain.storage.client_errors import NoGroup
@@ -15,6 +16,7 @@ from offchain.storage.onchain_log import StorageLogClient
 from offchain.storage.onchain_market import FileRenewed, GroupQuote, StorageMarketClient
 
 VALID_SECONDS: Final = 3_600  # a submission that is not in the log by then is written anew
+KEY_DIGEST_BYTES: Final = 8
 KEY_BYTES: Final = 48
 MAX_TERM_EPOCHS: Final = 10_950  # the market takes no longer one
 
@@ -76,10 +78,12 @@ class ChainStorageTill:
             kind=EntryKind.FILE,
             term_epochs=order.term_epochs,
             max_cost=max_cost_wei,
-            valid_until=at.timestamp + VALID_SECONDS,
+            valid_until=_valid_until(at.timestamp),
         )
         call = self._log.submit(submission, value_wei=max_cost_wei)
-        return self._paid(self._execute(call, f"storage.submit:{file_id.hex()}"), max_cost_wei)
+        # Another price or hour is another transaction; the log takes an id's money once all the
+        # same, and gives the whole value of a second one back.
+        return self._paid(self._execute(call, _bound("submit", file_id, call)), max_cost_wei)
 
     def place(self, file_id: bytes) -> Paid:
         return self._paid(self._execute(self._market.place(file_id), _key("place", file_id)))
@@ -87,8 +91,7 @@ class ChainStorageTill:
     def confirm(self, file_id: bytes, quorum: Quorum) -> Paid:
         keys = b"".join(_packed(key.eip2537()) for key in quorum.absent_keys)
         call = self._market.confirm(file_id, quorum.absent_bits, quorum.signature, keys)
-        key = f"{_key('confirm', file_id)}:{quorum.absent_bits:x}"
-        return self._paid(self._execute(call, key))
+        return self._paid(self._execute(call, _bound("confirm", file_id, call)))
 
     def refund(self, file_id: bytes) -> Paid:
         return self._paid(self._execute(self._market.refund(file_id), _key("refund", file_id)))
@@ -145,6 +148,16 @@ def quote(
 
 def _key(step: str, file_id: bytes) -> str:
     return f"storage.{step}:{file_id.hex()}"
+
+
+def _bound(step: str, file_id: bytes, call: TypedCall) -> str:
+    """The key of a step whose words a reorganisation may change: a new effect has a new key."""
+    return f"{_key(step, file_id)}:{keccak(call.data)[:KEY_DIGEST_BYTES].hex()}"
+
+
+def _valid_until(now: int) -> int:
+    """The same for a whole hour, so that a repetition within it is the same transaction."""
+    return (now // VALID_SECONDS + 2) * VALID_SECONDS
 
 
 def _packed(key: bytes) -> bytes:

@@ -22,7 +22,7 @@ from offchain.storage.challenge_draw import (
 from offchain.storage.keep_ports import Challenge
 from offchain.storage.model import FileState
 from offchain.storage.onchain_market import File
-from offchain.storage.onchain_proofs import DrawnSeat
+from offchain.storage.onchain_proofs import Demanded, DrawnSeat
 from offchain.storage.ports import GroupView
 
 
@@ -111,6 +111,14 @@ class ChallengeFinder:
                     leaf=event.leaf,
                     deadline=demand.deadline,
                 )
+
+    def unanswered(self, *, since: int, at: Block) -> Iterator[Demanded]:
+        """Demands whose window ended after `since` and that nobody answered or closed."""
+        for event in self._events.demands(at):
+            if since < event.deadline < at.timestamp:
+                demand = self._clients.proofs.demand_of(event.demand_id, at=at.hash)
+                if demand.deadline == event.deadline:
+                    yield event
 
     def _challenge(self, scene: _Scene | None, seat: int, at: Block) -> Iterator[Challenge]:
         found = self._fallen(scene, seat, at) if scene else None

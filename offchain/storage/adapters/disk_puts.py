@@ -25,7 +25,8 @@ from offchain.storage.model import FileInvalid, FileShape, ProfileUnknown, Segme
 RECORD: Final = ".json"
 TRACES: Final = ".traces"
 DRAFT: Final = ".draft"
-FORMAT: Final = 1
+FORMAT: Final = 2
+BEFORE: Final = 1  # had SHA-256 under `digests` instead of marks
 TRACE_BYTES: Final = HEADER_BYTES + 32 * N
 
 
@@ -40,8 +41,18 @@ class DiskPuts:
         """Make the folder and remove what killed runs left. Only while nobody else plans."""
         remove_leftovers(self._disk, self._folder)
         for name in self._disk.names(self._folder):
-            if name.endswith(DRAFT):
+            if name.endswith(DRAFT) or (name.endswith(TRACES) and self._is_over(name)):
                 remove_durably(self._disk, self._folder / name)
+
+    def _is_over(self, traces: str) -> bool:
+        """Whether nobody will ask for traces again: stored, over, or killed before its record."""
+        try:
+            raw = self._disk.read(self._folder / (traces.removesuffix(TRACES) + RECORD))
+            return _parse(raw).stage.is_final
+        except FileNotFoundError:
+            return True
+        except PutJournalCorrupt:
+            return False  # kept for whoever looks into it
 
     async def trace(self, draft: str, index: int, trace: SegmentTrace) -> None:
         raw = trace.header + trace.row_roots
@@ -129,7 +140,7 @@ def _pack(record: PutRecord) -> bytes:
                 [one.data_root.hex(), one.commitment_hash.hex(), one.columns, one.length]
                 for one in record.segments
             ],
-            "digests": [digest.hex() for digest in record.digests],
+            "marks": [mark.hex() for mark in record.marks],
         }
     ).encode()
     return keccak(body)[:8].hex().encode() + b"\n" + body
@@ -141,8 +152,9 @@ def _parse(raw: bytes) -> PutRecord:
         raise PutJournalCorrupt(file="record")
     try:
         found = json.loads(body)
-        if found["format"] != FORMAT:
+        if found["format"] not in (FORMAT, BEFORE):
             raise PutJournalCorrupt(format=found["format"])
+        marks = found["marks" if found["format"] == FORMAT else "digests"]
         order = Order(
             root=bytes.fromhex(found["root"]),
             nonce=found["nonce"],
@@ -158,7 +170,7 @@ def _parse(raw: bytes) -> PutRecord:
             file_id=bytes.fromhex(found["file_id"]),
             order=order,
             segments=segments,
-            digests=tuple(bytes.fromhex(digest) for digest in found["digests"]),
+            marks=tuple(bytes.fromhex(mark) for mark in marks),
             max_price_wei=found["max_price_wei"],
             path=found["path"],
             seal_head=bytes.fromhex(found["seal_head"]),

@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 
 from offchain.chain.model import Block, BlockHash, TypedCall
 from offchain.chain.ports import ChainReader
-from offchain.core.errors import Corrupt
-from offchain.core.hashing import keccak
-from offchain.staking.model import Service, operator_of
+from offchain.staking.frozen_tree import TreeSources, frozen_tree
+from offchain.staking.model import Service
 from offchain.staking.onchain import (
     OperatorRegistryClient,
     RandomBeaconClient,
     StakeManagerClient,
     split_key,
 )
-from offchain.staking.tree import Leaf, StakeTree
-from offchain.staking.weight_book import WeightBook
+from offchain.staking.tree import StakeTree
 from offchain.storage.model import profile_of
 from offchain.storage.onchain_draws import StorageDrawsClient
 from offchain.storage.onchain_seats import StorageSeatsClient
@@ -31,13 +29,6 @@ from offchain.storage.seat_draw import (
     draw_group,
     draw_seat,
 )
-
-
-class SeatTreeMismatch(Corrupt):
-    """The weights read from the logs do not fold to the frozen root."""
-
-    code = "storage.draw.tree_mismatch"
-    next_step = "Read the logs again from another node; nothing was drawn."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +51,7 @@ class DrawPlanner:
         self._sources = sources
 
     def draw(self, group: int, *, at: Block) -> TypedCall:
-        """The next batch of a requested group's seats. Raises: SeatTreeMismatch, Rejected."""
+        """The next batch of a requested group's seats. Raises: TreeMismatch, Rejected."""
         record = self._sources.seats.group(group, at=at.hash)
         epoch = self._sources.draws.seed_epoch(record.requested, at=at.hash)
         lottery, candidates = self._lottery(group, epoch, at)
@@ -71,7 +62,7 @@ class DrawPlanner:
         )
 
     def draw_successor(self, group: int, seat: int, *, at: Block) -> TypedCall:
-        """Who follows on a seat. Raises: SeatTreeMismatch, Rejected."""
+        """Who follows on a seat. Raises: TreeMismatch, Rejected."""
         record = self._sources.seats.seat(group, seat, at=at.hash)
         epoch = self._sources.draws.seed_epoch(record.redraw_epoch, at=at.hash)
         lottery, candidates = self._lottery(group, epoch, at)
@@ -109,25 +100,10 @@ class DrawPlanner:
         return lottery, candidates
 
     def _tree(self, epoch: int, at: Block) -> StakeTree:
-        """The STORAGE tree of an epoch. Raises: SeatTreeMismatch."""
-        sources = self._sources
-        book = WeightBook(sources.reader, sources.registry, first_block=sources.first_block)
-        try:
-            book.look()
-            weights = book.weights_at(epoch, Service.STORAGE)
-        finally:
-            book.close()
-        operators = {seat: operator_of(event.pool) for seat, event in weights.items()}
-        keys = sources.stake.keys_at(list(operators.values()), epoch, at=at.hash)
-        tree = StakeTree(
-            {
-                seat: Leaf(operator, weights[seat].weight, keccak(key))
-                for (seat, operator), key in zip(operators.items(), keys, strict=True)
-            }
-        )
-        if tree.root != sources.stake.tree_root_at(Service.STORAGE, epoch, at=at.hash):
-            raise SeatTreeMismatch(epoch=epoch)
-        return tree
+        """The STORAGE tree of an epoch. Raises: TreeMismatch."""
+        one = self._sources
+        sources = TreeSources(one.reader, one.registry, one.stake, one.first_block)
+        return frozen_tree(sources, Service.STORAGE, epoch, at=at)
 
     def _keys(
         self, call: DrawCall, epoch: int, at: BlockHash

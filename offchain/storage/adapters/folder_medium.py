@@ -53,9 +53,9 @@ class FolderMedium:
             raise StoreFull(file=name, free=round(free, 4), reserve=RESERVE)
         write_durably(self._disk, self._folder / name, parts)
 
-    def read(self, name: str, start: int, size: int) -> bytes:
+    def read(self, name: str, start: int, size: int) -> Chunk:
         try:
-            return self._disk.read(self._folder / name, start, size)
+            return self._disk.view(self._folder / name, start, size)
         except FileNotFoundError:
             raise
         except OSError as error:

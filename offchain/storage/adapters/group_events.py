@@ -51,6 +51,7 @@ class GroupEvents:
         self._concerns: dict[int, _Concerns] = {}
         self._files: dict[int, _Files] = {}
         self._demands: dict[int, Followed[Demanded]] = {}
+        self._demanded: Followed[Demanded] | None = None  # of all operators
         self._requested: Followed[GroupRequested] | None = None
         self._drawn: Followed[SeatsDrawn] | None = None  # first draws of all groups
 
@@ -97,6 +98,12 @@ class GroupEvents:
             indexed = {"operator_id": operator}
             self._demands[operator] = self._follow(self._clients.proofs, Demanded, indexed)
         return self._demands[operator].upto(at)
+
+    def demands(self, at: Block) -> list[Demanded]:
+        """Every demand that was ever made."""
+        if self._demanded is None:
+            self._demanded = self._follow(self._clients.proofs, Demanded, {})
+        return self._demanded.upto(at)
 
     def _is_settled(self, at: Block) -> bool:
         newest = self._clients.reader.block()

@@ -19,7 +19,9 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from offchain.core.errors import ApogeeError
+from offchain.node.body_protocol import whole_body_of
 from offchain.node.face_routes import (
+    BodyResponse,
     Counters,
     Readiness,
     add_errors,
@@ -89,7 +91,7 @@ def build_storage_app(face: StorageFace) -> FastAPI:
 
 def storage_server(app: FastAPI, port: int) -> uvicorn.Server:
     """A server on loopback; `await server.serve()` runs it, `server.should_exit` stops it."""
-    return loopback_server(app, port, connections=CONNECTIONS)
+    return loopback_server(app, port, connections=CONNECTIONS, takes_large=True)
 
 
 def _add_uploads(app: FastAPI, face: StorageFace, counters: Counters) -> None:
@@ -106,7 +108,10 @@ def _add_uploads(app: FastAPI, face: StorageFace, counters: Counters) -> None:
         pieces = request.stream()
         try:
             place = Place(_digest(file_id), _number(segment), _number(seat))
-            upload = Upload(pieces, _declared(request), _content_digest(request))
+            size = _declared(request)
+            body = whole_body_of(request.scope, size)
+            into = None if body is None else body.read_into
+            upload = Upload(pieces, size, _content_digest(request), into)
             is_new = await face.accept.accept(place, upload)
         except ApogeeError:
             await drain(pieces)
@@ -159,7 +164,9 @@ def _add_reads(app: FastAPI, face: StorageFace, counters: Counters) -> None:
     async def run(data_root: str, request: Request, first: str = "", count: str = "") -> Response:
         """Aligned rows, a power of two of them, with one path for all."""
         root = admit(request, data_root)
-        return served(await serve.run(root, _number(first), _number(count)))
+        frame = await serve.run(root, _number(first), _number(count))
+        counters["bytes_served"] += frame.size
+        return BodyResponse(frame)
 
     @app.get("/v1/rows/{data_root}", tags=["read"], responses={**_BYTES})
     async def rows(

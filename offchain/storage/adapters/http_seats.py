@@ -58,7 +58,10 @@ class HttpSeatClient(PeerHttp):
         await super().__aexit__(kind, error, trace)
 
     async def call(self, endpoint: str, call: PeerCall) -> bytes:
-        """Plain HTTP goes without a library between: shards are large."""
+        return bytes(await self._call(endpoint, call))
+
+    async def _call(self, endpoint: str, call: PeerCall) -> bytes | memoryview:
+        """Plain HTTP goes without a library between, and without a copy: shards are large."""
         origin = origin_in(endpoint)
         if origin is None or not origin.startswith("http://"):
             return await super().call(endpoint, call)
@@ -73,7 +76,7 @@ class HttpSeatClient(PeerHttp):
         except DirectFault as error:
             raise SeatUnreachable(endpoint=endpoint, reason=str(error)) from error
         if not 200 <= answer.status < 300:
-            raise self.refusal(endpoint, answer.status, answer.raw)
+            raise self.refusal(endpoint, answer.status, bytes(answer.raw))
         if not answer.is_all:
             raise SeatAnswerInvalid(endpoint=endpoint, reason="oversize", maximum=call.max_bytes)
         return answer.raw
@@ -116,7 +119,8 @@ class HttpSeatClient(PeerHttp):
     ) -> Run:
         query = {"first": str(first), "count": str(count)}
         path, size = f"/v1/runs/{data_root.hex()}", run_frame_bytes(count, columns)
-        raw = await self._exactly(endpoint, path, size, query)
+        call = PeerCall("GET", path, size, self.limits.read_seconds, query=query)
+        raw = await self._call(endpoint, call)
         try:
             return parse_run(raw, first=first, count=count, columns=columns)
         except InvalidInput as error:

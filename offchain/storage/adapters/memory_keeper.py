@@ -13,11 +13,14 @@ from offchain.core.errors import Conflict, Rejected
 from offchain.core.hashing import keccak
 from offchain.core.units import BlockNumber
 from offchain.storage.keep_ports import Challenge, LeafProof, Sent
-from offchain.storage.model import SeatState, is_segment_of
+from offchain.storage.model import SeatState, is_segment_of, kept_bytes
 from offchain.storage.ports import GroupView, SeatView, StoredFile
+from offchain.storage.seat_draw import Ask
 
 GENESIS_TIME: Final = 1_700_000_000
 PROOF_GAS: Final = 85_000
+ASK_PRICE: Final = 409_600_000
+HAND_OVER_SECONDS: Final = 3 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,13 @@ class SeatNotYours(Conflict):
 
 
 class MemoryKeeper:
-    """A `KeeperLedger`; `desk` gives each operator its `KeeperDesk`."""
+    """A `KeeperLedger` and its `FineTerms`; `desk` gives each operator its `KeeperDesk`."""
 
     def __init__(self, *, depth: int = 2) -> None:
         self._depth = depth
         self.state = State()
         self.endpoints: dict[int, str] = {}
+        self.bytes_per_challenge = 0
         self._sealed: list[tuple[Block, State]] = []
         self._time = GENESIS_TIME
         self._salt = 0
@@ -126,6 +130,13 @@ class MemoryKeeper:
     def placed_in(self, group: int, *, at: Block) -> int:
         return len(self.files_of(group, at=at))
 
+    def seat_at(self, group: int, seat: int, *, at: Block) -> SeatView:
+        return _seat(self._at(at), group, seat)
+
+    def fined_bytes(self, group: int, *, at: Block) -> int:
+        kept = sum(kept_bytes(one.profile, one.shape.length) for one in self.files_of(group, at=at))
+        return max(kept, self.bytes_per_challenge)
+
     def file(self, file_id: bytes, *, at: Block) -> StoredFile | None:
         return self._at(at).files.get(file_id)
 
@@ -146,12 +157,13 @@ class MemoryKeeper:
 
 
 class MemoryDesk:
-    """What one operator sends; mined at once in a block of its own."""
+    """What one operator sends, a `DrainDesk` too; mined at once in a block of its own."""
 
     def __init__(self, chain: MemoryKeeper, operator: int) -> None:
         self._chain = chain
         self._operator = operator
         self.declared: list[tuple[int, int]] = []
+        self._asks = [(0, Ask(0, ASK_PRICE, 1 << 40, 600))]  # from which block on
 
     def prove(self, challenge: Challenge, proof: LeafProof) -> Sent:
         chain = self._chain
@@ -187,6 +199,23 @@ class MemoryDesk:
         self.declared.append((group, seat))
         self._chain.change_seat(group, seat, state=SeatState.VACANT, since=self._chain.now)
         return self._sent()
+
+    def ask(self, *, at: Block) -> Ask:
+        return next(ask for number, ask in reversed(self._asks) if number <= at.number)
+
+    def set_ask(self, ask: Ask) -> None:
+        self._asks.append((self._chain.seal(0).number, ask))
+
+    def leave(self, group: int, seat: int) -> None:
+        one = _seat(self._chain.state, group, seat)
+        if one.operator != self._operator or one.state is SeatState.LEAVING:
+            raise SeatNotYours(group=group, seat=seat)
+        self._chain.change_seat(group, seat, state=SeatState.LEAVING, since=self._chain.now)
+        self._sent()
+
+    def leaves_at(self, group: int, seat: int, *, at: Block) -> int:
+        one = self._chain.seat_at(group, seat, at=at)
+        return one.since + HAND_OVER_SECONDS if one.state is SeatState.LEAVING else 0
 
     def _sent(self) -> Sent:
         block = self._chain.seal(0)

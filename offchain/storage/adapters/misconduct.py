@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from offchain.core.layout import K
+from offchain.node.body import Body
 from offchain.storage.errors import ShardNotHeld
 from offchain.storage.frames import siblings_of
 from offchain.storage.serve_shards import ShardServer
@@ -47,15 +48,15 @@ class CheatingServer:
         await self._stall()
         return self._spoilt(await self._inner.header(data_root), 32_900)
 
-    async def run(self, data_root: bytes, first: int, count: int) -> bytes:
+    async def run(self, data_root: bytes, first: int, count: int) -> Body:
         await self._stall()
         start = _RUN_HEAD + 32 * (siblings_of(count) + 3)
+        raw = b"".join((await self._inner.run(data_root, first, count)).pieces)
         if self._how is not Misconduct.SWAPPED:
-            return self._spoilt(await self._inner.run(data_root, first, count), start)
-        other = await self._inner.run(data_root, first, count)
-        size = (len(other) - start) // count
-        rows = [other[at : at + size] for at in range(start, len(other), size)]
-        return other[:start] + b"".join(rows[1:] + rows[:1])
+            return Body.of(self._spoilt(raw, start))
+        size = (len(raw) - start) // count
+        rows = [raw[at : at + size] for at in range(start, len(raw), size)]
+        return Body.of(raw[:start], *rows[1:], rows[0])
 
     async def rows(self, data_root: bytes, indices: Sequence[int]) -> bytes:
         await self._stall()

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from offchain.core.bls import InvalidPoint, PublicKey, Signature
+from offchain.storage.false_root import SignedRoot
 from offchain.storage.kv.cells import Cell, Kind
 from offchain.storage.kv.errors import AnswerMalformed, ProofWrong
 from offchain.storage.kv.proof import (
@@ -147,6 +149,31 @@ def parse_root(body: Json, stream: bytes) -> StreamRoot:
     if _digest(body["digest"]) != root.digest:
         raise AnswerMalformed(reason="digest of the root")
     return root
+
+
+def signed_root_json(claim: SignedRoot) -> dict[str, object]:
+    """A seat's word for a root."""
+    return {
+        **root_json(claim.root),
+        "group": claim.group,
+        "epoch": claim.epoch,
+        "key": claim.key.compressed.hex(),
+        "signature": claim.signature.compressed.hex(),
+    }
+
+
+def parse_signed_root(body: Json, stream: bytes) -> SignedRoot:
+    """Read a seat's word; whether it has signed is not checked. Raises: AnswerMalformed."""
+    try:
+        return SignedRoot(
+            parse_root(body, stream),
+            _number(body["group"]),
+            _number(body["epoch"]),
+            PublicKey.parse(bytes.fromhex(str(body["key"]))),
+            Signature.parse(bytes.fromhex(str(body["signature"]))),
+        )
+    except (ValueError, KeyError, TypeError, InvalidPoint) as error:
+        raise AnswerMalformed(reason=str(error)[:80]) from error
 
 
 def _proof(body: Json) -> Proof:

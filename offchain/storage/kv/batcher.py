@@ -14,15 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from offchain.core.errors import Unavailable
+from offchain.core.errors import ApogeeError, Corrupt
 from offchain.core.hashing import keccak
-from offchain.storage.kv.errors import BatcherFull, OpMalformed
-from offchain.storage.kv.follow import OpResult
+from offchain.storage.kv.batch_frame import encode_batch
+from offchain.storage.kv.errors import BatcherFull, OpMalformed, OpTooLong
 from offchain.storage.kv.hot import HotState, Promised
-from offchain.storage.kv.op import HoldsKey, encode_batch, parse_op
+from offchain.storage.kv.moment import OpResult
+from offchain.storage.kv.op import MAX_OP_BYTES, HoldsKey, parse_op
+from offchain.storage.kv.outcome import Outcome
 from offchain.storage.kv.ports import BatchSink, PromiseJournal
 from offchain.storage.kv.promise import SoftAck, promise
-from offchain.storage.kv.replay import Outcome
 
 MAX_STREAMS: Final = 64
 log = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ class BatchRules:
     """When a batch is cut and how much may wait.
 
     `window_seconds` and `window_bytes`: whichever comes first; `batch_bytes` at most in one batch;
-    `promise_seconds` of log time to bring an operation in; `waiting_bytes` not in the log yet.
+    `promise_seconds` of log time to bring an operation in; `waiting_bytes` not in the log yet;
+    `op_bytes` of one operation at most, less where batches go into the log itself.
     """
 
     window_seconds: float = 0.25
@@ -42,6 +44,7 @@ class BatchRules:
     promise_seconds: int = 600
     waiting_bytes: int = 64 << 20
     retry_seconds: float = 0.5
+    op_bytes: int = MAX_OP_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._sent: dict[bytes, int] = {}
+
+    def adopt(self, rules: BatchRules) -> None:
+        """Cut by other rules from the next batch on; what is promised stays promised."""
+        self._rules = rules
 
     async def open(self) -> None:
         """Take up what was promised before a restart; the replica has read the log."""
@@ -106,10 +113,13 @@ class Batcher:
     async def submit(self, raws: Sequence[bytes]) -> list[SoftAck | Outcome]:
         """A promise for each operation, or what it would have come to; durable when it returns.
 
-        Raises: BatcherFull, StoreBroken.
+        Raises: BatcherFull, OpTooLong, StoreBroken.
         """
         if self._bytes + sum(map(len, raws)) > self._rules.waiting_bytes:
             raise BatcherFull(waiting_bytes=self._bytes)
+        longest = max(map(len, raws), default=0)
+        if longest > self._rules.op_bytes:
+            raise OpTooLong(bytes=longest, maximum=self._rules.op_bytes)
         async with self._turn:
             answers = await asyncio.to_thread(self._promise, raws)
         self._arrived.set()
@@ -249,7 +259,9 @@ class Batcher:
             try:
                 seq = await asyncio.to_thread(self._parts.sink.append, key.hex(), streams, batch)
                 break
-            except Unavailable as error:
+            except Corrupt:
+                raise
+            except ApogeeError as error:  # whatever the chain or the nodes say, it is promised
                 log.warning("batch_delayed", extra={"code": error.code, "operations": len(ops)})
                 await asyncio.sleep(self._rules.retry_seconds)
         for digest in digests:

@@ -118,6 +118,21 @@ def find_records(raw: Array, start: Any, where: Array, found: Array) -> None:
 
 
 @kernel
+def are_rising(raw: Array, starts: Array, places: Array) -> Any:
+    """Whether each space || key is greater than the one before."""
+    for index in range(1, starts.shape[0]):
+        before, begin = starts[index - 1] + RECORD_HEAD, starts[index] + RECORD_HEAD
+        rises = places[index - 1] < places[index]
+        for byte in range(min(places[index - 1], places[index])):
+            if raw[before + byte] != raw[begin + byte]:
+                rises = raw[before + byte] < raw[begin + byte]
+                break
+        if not rises:
+            return False
+    return True
+
+
+@kernel
 def hash_ranges(raw: Array, starts: Array, sizes: Array, out: Array) -> None:
     """keccak-256 of raw[start : start + size] for each range; `out` (n, 4)."""
     blocks = np.zeros(LANES * STRIDE, np.uint64)
@@ -246,7 +261,10 @@ def fold_level(
 
 @kernel
 def write_rows(raw: Array, starts: Array, order: Array, digests: Array, target: Array) -> None:
-    """Rows of runs (tree.py) in the order of key hashes, and where each of them ends."""
+    """Rows of runs (tree.py) of some cells in the order of key hashes, and where each ends.
+
+    digests: hashes of their keys and leaves, in that order.
+    """
     keys, leaves = digests
     ends, out = target
     at = np.int64(0)
@@ -255,8 +273,8 @@ def write_rows(raw: Array, starts: Array, order: Array, digests: Array, target: 
         begin = starts[cell]
         size = np.int64(raw[begin]) << 8 | np.int64(raw[begin + 1])
         for byte in range(32):
-            out[at + byte] = keys[cell, byte]
-            out[at + 32 + byte] = leaves[cell, byte]
+            out[at + byte] = keys[index, byte]
+            out[at + 32 + byte] = leaves[index, byte]
         out[at + 64], out[at + 65] = raw[begin], raw[begin + 1]
         for byte in range(size):
             out[at + ROW_HEAD + byte] = raw[begin + RECORD_HEAD + byte]

@@ -1,7 +1,7 @@
 """Why the key-value layer refuses.
 
-InvalidInput  OpMalformed, KeyInvalid      NotFound  StreamNotFollowed, EntryUnknown
-Conflict      StaleRead, SeqGap, SnapshotOld   Rejected  ProofWrong, OpRefused
+InvalidInput  OpMalformed, KeyInvalid      NotFound  StreamNotFollowed, RootNotHere, SnapshotMissing
+Conflict      SeqGap, SnapshotOld, RootChanged, SeatNotOurs   Rejected  ProofWrong, OpRefused
 Unavailable   PayloadUnavailable, ReplicaBehind, BatcherFull   Corrupt  RootMismatch, StateCorrupt
 Source: docs/protocol/storage.md#key-value-streams.
 """
@@ -21,6 +21,13 @@ class KeyInvalid(InvalidInput):
 
     code = "kv.key.invalid"
     next_step = "Shorten the key, or store the value as a file and refer to it."
+
+
+class OpTooLong(InvalidInput):
+    """The batcher takes no operations of this length."""
+
+    code = "kv.op.too_long"
+    next_step = "Store the value as a file and refer to it, or ask a node that publishes blobs."
 
 
 class RequestInvalid(InvalidInput):
@@ -50,11 +57,39 @@ class VersionGone(NotFound):
     next_step = "Ask without `at`, or ask a replica that stands at that entry."
 
 
+class RootNotHere(NotFound):
+    """No final root of the stream after that entry is known here."""
+
+    code = "kv.root.not_here"
+    next_step = "Ask for the newest one, or a replica that stands at that entry."
+
+
+class SeatNotOurs(Conflict):
+    """The operator has no seat in that replica group, or the epoch is not this one."""
+
+    code = "kv.root.not_our_seat"
+    next_step = "Ask the operators of the group, in this epoch."
+
+
+class RootChanged(Conflict):
+    """A root of this entry, or of a later one, was signed already."""
+
+    code = "kv.root.signed"
+    next_step = "Ask for a later entry."
+
+
 class SeqGap(Conflict):
     """An entry does not follow the one before it."""
 
     code = "kv.entry.gap"
     next_step = "Read the log again from the last applied entry."
+
+
+class SnapshotMissing(NotFound):
+    """No snapshot of this stream is kept here."""
+
+    code = "kv.snapshot.missing"
+    next_step = "Ask another replica, or replay the stream from the log."
 
 
 class SnapshotOld(Conflict):
@@ -104,6 +139,13 @@ class ReplicaUnreachable(Unavailable):
 
     code = "kv.replica.unreachable"
     next_step = "Ask another replica of this stream."
+
+
+class ReplicaBehind(Unavailable):
+    """A replica has not applied what the log has held for a while."""
+
+    code = "kv.replica.behind"
+    next_step = "Ask another replica of this stream, or look at that node's log."
 
 
 class BatcherFull(Unavailable):

@@ -1,13 +1,15 @@
 """A replica: follows the log, keeps final entries in a store and later ones above it.
 
   store    number 0: POSITION -> u64 entries in the base | STREAM || id -> u32 number, u8 whole
+           EVERY -> empty: each stream created below the position was followed, if it was wanted
   layers   one per entry that is not final: its mark and its changes, dropped when a reorganisation
            takes the entry away; the base never rolls back (INV-KV-12)
 
 One thread advances a replica, any thread reads it. A reader sees one moment: the layers as
-published, over the base as it was or with some of the same layers committed. A stream followed
-later is replayed from the start, or from a snapshot, until it stands where the others do. Source:
-docs/protocol/storage.md#key-value-streams, INV-KV-1, INV-KV-3, INV-KV-12.
+published, over the base as it was or with some of the same layers committed. A stream that is
+wanted is followed from its creation on; one followed later is replayed from the start, or from a
+snapshot, until it stands where the others do. Source: docs/protocol/storage.md#key-value-streams,
+INV-KV-1, INV-KV-3, INV-KV-12.
 """
 
 import logging
@@ -18,18 +20,22 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
 
+from offchain.storage.kv.discover import created_below, created_by
 from offchain.storage.kv.entry import Batch, Entry
-from offchain.storage.kv.errors import RootMismatch, SeqGap, SnapshotOld, StreamNotFollowed
+from offchain.storage.kv.errors import RootMismatch, SeqGap, SnapshotOld
+from offchain.storage.kv.moment import Moment, OpResult, Position
 from offchain.storage.kv.op import Op, Subject, claimed_subject, subject_of
+from offchain.storage.kv.outcome import Outcome
 from offchain.storage.kv.overlay import Overlay
-from offchain.storage.kv.ports import KVStore, LogSource, PayloadSource, Reader
-from offchain.storage.kv.replay import Outcome, Replayed, replay, replay_checked
+from offchain.storage.kv.ports import KVStore, LogSource, PayloadSource
+from offchain.storage.kv.replay import Replayed, replay, replay_checked
 from offchain.storage.kv.snapshot import Snapshot, Trust
 from offchain.storage.kv.state import StreamState, StreamView
 
 _NUMBER: Final = (0).to_bytes(4, "big")
 POSITION: Final = _NUMBER + b"G"
 STREAM: Final = _NUMBER + b"S"
+EVERY: Final = _NUMBER + b"E"
 ENTRIES_A_COMMIT: Final = 32
 BYTES_A_COMMIT: Final = 8 << 20
 ENTRIES_A_READ: Final = 256
@@ -40,49 +46,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaParts:
-    """What a replica works with; `domain` is that of operations on its chain."""
+    """What a replica works with; `domain` is that of operations on its chain.
+
+    `wants` says which streams are followed from their creation on, `most` how many in all.
+    """
 
     store: KVStore
     source: LogSource
     payloads: PayloadSource
     domain: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Entries applied, entries final in the base, entries in the log when it was last read."""
-
-    applied: int
-    final: int
-    head: int
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One state of all streams; `next_seq` entries of the log are in it."""
-
-    reader: Reader
-    next_seq: int
-    numbers: dict[bytes, int] = field(repr=False)
-
-    def stream(self, stream: bytes) -> StreamView:
-        """Raises: StreamNotFollowed unless it is followed and has been created."""
-        number = self.numbers.get(stream)
-        if number is None:
-            raise StreamNotFollowed(stream=stream.hex())
-        view = StreamView(self.reader, stream, number)
-        if not view.meta.generation:
-            raise StreamNotFollowed(stream=stream.hex())
-        return view
-
-
-@dataclass(frozen=True, slots=True)
-class OpResult:
-    """What became of an operation, and whether that can still change."""
-
-    seq: int
-    outcome: Outcome
-    is_final: bool
+    wants: Callable[[bytes], bool] | None = None
+    most: int = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +144,16 @@ class Replica:
                     yield Moment(reader, published.next_seq, self._numbers)
                     return
 
-    def follow(self, stream: bytes) -> None:
-        """Hold a stream from now on; replays what it has missed. Raises: Unavailable."""
+    def follow(self, stream: bytes, *, created: int = 0) -> None:
+        """Hold a stream from now on; replays what it has missed since `created`.
+
+        Raises: Unavailable.
+        """
         with self._advancing:
             if stream in self._numbers:
                 return
             number = self._number_for(stream)
-            self._catch_up(stream, number)
+            self._catch_up(stream, number, created)
             self._numbers = {**self._numbers, stream: number}
             self._replay_layers()
 
@@ -194,13 +171,29 @@ class Replica:
             number = self._number_for(root.stream)
             if self._base <= root.seq and self._numbers:
                 raise SnapshotOld(seq=root.seq, replica=self._base)
-            self._parts.store.load(snapshot.pairs(number))
+            self._parts.store.load(snapshot.pairs(number), snapshot.blocks(number))
             if self._base <= root.seq:  # an empty replica begins here
                 self._layers.clear()
                 self._commit({}, root.seq + 1)
             self._catch_up(root.stream, number)
             self._numbers = {**self._numbers, root.stream: number}
             self._replay_layers()
+
+    def follow_wanted(self) -> None:
+        """Follow what is wanted of streams that were created before anybody looked for them.
+
+        Raises: Unavailable.
+        """
+        wants = self._parts.wants
+        with self._parts.store.view() as base:
+            is_done = base.get(EVERY) is not None
+        if wants is not None and not is_done:
+            for seq, stream in created_below(self._parts.source, self._base):
+                if wants(stream) and len(self._numbers) < self._parts.most:
+                    self.follow(stream, created=seq)
+        if is_done is (wants is None):
+            with self._advancing:
+                self._parts.store.commit({EVERY: None if wants is None else b""})
 
     def advance(self) -> int:
         """Apply what is new, drop what is gone, commit what is final; entries applied.
@@ -262,6 +255,7 @@ class Replica:
         self, entry: Entry, above: dict[bytes, bytes | None]
     ) -> tuple[dict[bytes, bytes | None], Replayed]:
         """What an entry changes over the base with the changes `above` it."""
+        self._take_in(entry)
         if isinstance(entry.body, Batch) and self._numbers.keys().isdisjoint(entry.body.streams):
             return {}, Replayed(entry.seq)
         payload = self._payload(entry)
@@ -277,6 +271,16 @@ class Replica:
 
             effect = replay_checked(entry, payload, state_of, self._subject_of)
         return overlay.changes, effect
+
+    def _take_in(self, entry: Entry) -> None:
+        """Follow a stream that is created here, if it is wanted."""
+        stream, wants = created_by(entry), self._parts.wants
+        if stream is None or wants is None or stream in self._numbers:
+            return
+        if len(self._numbers) < self._parts.most and wants(stream):
+            number = self._number_for(stream)
+            self._parts.store.commit({STREAM + stream: number.to_bytes(4, "big") + b"\x01"})
+            self._numbers = {**self._numbers, stream: number}
 
     def _subject_of(self, op: Op) -> Subject | None:
         if self._vouched and op.digest in self._vouched:
@@ -364,10 +368,10 @@ class Replica:
         self._parts.store.commit({STREAM + stream: number.to_bytes(4, "big") + b"\x00"})
         return number
 
-    def _catch_up(self, stream: bytes, number: int) -> None:
+    def _catch_up(self, stream: bytes, number: int, created: int = 0) -> None:
         """Replay one stream up to where the base stands."""
         with self._parts.store.view() as base:
-            start = StreamView(base, stream, number).meta.next_seq
+            start = max(created, StreamView(base, stream, number).meta.next_seq)
         while start < self._base:
             count = min(ENTRIES_A_READ, self._base - start)
             entries = list(self._parts.source.entries(start, count))
@@ -393,10 +397,3 @@ class Replica:
         """A stream came in: entries above the base are read and applied again."""
         self._layers.clear()
         self._publish()
-
-
-def followed(store: KVStore) -> Sequence[bytes]:
-    """Streams that a store holds whole."""
-    with store.view() as base:
-        found = base.scan(STREAM, STREAM + b"\xff" * 33, 1 << 20)
-    return [key[len(STREAM) :] for key, value in found if value[4]]

@@ -9,12 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from offchain.storage.kv.batch_frame import encode_batch
 from offchain.storage.kv.cells import Cell, Space
 from offchain.storage.kv.entry import NO_BLOB, Batch, Entry
 from offchain.storage.kv.follow import Replica
-from offchain.storage.kv.op import Op, Subject, claimed_subject, encode_batch, subject_of
+from offchain.storage.kv.op import (
+    Op,
+    Subject,
+    claimed_subject,
+    subject_of,
+)
+from offchain.storage.kv.outcome import Outcome
 from offchain.storage.kv.overlay import Overlay
-from offchain.storage.kv.replay import Outcome, Verify, play
+from offchain.storage.kv.replay import Verify, play
 from offchain.storage.kv.state import Cells, StreamState
 
 _LATEST: Final = 1 << 40  # the number of an entry that is later than all

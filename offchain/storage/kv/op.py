@@ -1,22 +1,20 @@
-"""Signed operations and batches of them: wire format, digests, signatures; bounded, one reading
-each.
+"""Signed operations: wire format, digests, signatures; bounded, one reading each.
 
   op     0 u8 version=1 | 1 u8 mode (| 0x80: the value is a file) | 2 stream 32 | 34 u64 generation
          u16 key length, key | u64 expected | u32 value length, value | u64 nonce | u64 valid until
          u8 size, u8 place of its group (0, 0: alone) | signer 20
          u8 scheme | 1: r 32, s 32, v 1 (secp256k1) | 2: r 32, s 32, key x 32, y 32 (P-256)
-  batch  "KVB1" | u32 count | count x (u32 length, op)
 
 A signature is over the EIP-712 digest of all that stands before the scheme, domain (Apogee KV, 1,
 chain id, KVStreams). The signer of a P-256 key is the last 20 bytes of keccak(x || y). Operations
-of a group follow each other in a batch, one signer, one stream, places 0, 1, .. size-1, nonces
-rising by one. Source: docs/protocol/storage.md#key-value-streams.
+of a group follow each other in a batch (batch_frame.py), one signer, one stream, places 0, 1, ..
+size-1, nonces rising by one. Source: docs/protocol/storage.md#key-value-streams.
 """
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, Protocol
 
 from coincurve import PublicKey
@@ -41,9 +39,9 @@ from offchain.storage.kv.errors import OpMalformed
 
 VERSION: Final = 1
 FILE_FLAG: Final = 0x80
-BATCH_MAGIC: Final = b"KVB1"
-MAX_BATCH_OPS: Final = 65_535
 MAX_GROUP: Final = 255
+SHORT_OP_BYTES: Final = 1_024
+SHORT_OPS: Final = 8_192
 MAX_RIGHT_BYTES: Final = 96
 _HEAD: Final = struct.Struct(">BB32sQH")
 _TAIL: Final = struct.Struct(">QQBB20sB")
@@ -288,6 +286,10 @@ def account_signed(signature: bytes, digest: bytes) -> bytes | None:
 
 def parse_op(raw: bytes) -> Op:
     """Read one operation. Raises: OpMalformed."""
+    return _parse_short(raw) if len(raw) <= SHORT_OP_BYTES else _parse_any(raw)
+
+
+def _parse_any(raw: bytes) -> Op:
     try:
         op, end = _parse(raw)
     except (struct.error, ValueError) as error:
@@ -298,37 +300,13 @@ def parse_op(raw: bytes) -> Op:
     return op
 
 
+# A batcher reads an operation when it promises it and when it plays it, its replica once more.
+_parse_short = lru_cache(SHORT_OPS)(_parse_any)
+
+
 def require_op(op: Op) -> None:
     """Whether the fields make an operation of this format. Raises: OpMalformed."""
     _require_shape(op)
-
-
-def encode_batch(ops: Sequence[bytes]) -> bytes:
-    """A batch of encoded operations. Raises: OpMalformed when there are none or too many."""
-    if not 0 < len(ops) <= MAX_BATCH_OPS:
-        raise OpMalformed(ops=len(ops), maximum=MAX_BATCH_OPS)
-    parts = [BATCH_MAGIC, len(ops).to_bytes(4, "big")]
-    for op in ops:
-        parts += (len(op).to_bytes(4, "big"), op)
-    return b"".join(parts)
-
-
-def split_batch(raw: bytes) -> list[bytes]:
-    """The operations of a batch, not parsed. Raises: OpMalformed when the frame is none."""
-    count = int.from_bytes(raw[4:8], "big")
-    if raw[:4] != BATCH_MAGIC or len(raw) < 8 or not 0 < count <= MAX_BATCH_OPS:
-        raise OpMalformed(bytes=len(raw), count=count)
-    ops: list[bytes] = []
-    start = 8
-    for _ in range(count):
-        size = int.from_bytes(raw[start : start + 4], "big")
-        start += 4 + size
-        if start > len(raw):
-            raise OpMalformed(bytes=len(raw), operation=len(ops))
-        ops.append(raw[start - size : start])
-    if start != len(raw):
-        raise OpMalformed(bytes=len(raw), expected=start)
-    return ops
 
 
 def _parse(raw: bytes) -> tuple[Op, int]:

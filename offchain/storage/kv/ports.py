@@ -4,12 +4,15 @@ log.
 All are synchronous: a replica works in one thread of its own, readers take views.
 """
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from offchain.storage.kv.entry import Entry, LogHead
 
+_RECORD: Final = struct.Struct(">HI")
 Changes = Mapping[bytes, bytes | None]  # None: the key goes
 
 
@@ -23,6 +26,41 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some pairs whose keys share a prefix, in rising order, as a snapshot has them.
+
+    records  u16 bytes of the rest of the key | u32 bytes of the value | rest | value
+    """
+
+    prefix: bytes
+    first: bytes  # the rest of the first key
+    records: bytes
+
+    def find(self, key: bytes) -> bytes | None:
+        """The value of a whole key."""
+        size = len(self.prefix)
+        if key[:size] != self.prefix:
+            return None
+        at, raw, wanted = 0, self.records, key[size:]
+        while at < len(raw):
+            rest, value = _RECORD.unpack_from(raw, at)
+            middle = at + _RECORD.size + rest
+            place = raw[at + _RECORD.size : middle]
+            if place >= wanted:
+                return raw[middle : middle + value] if place == wanted else None
+            at = middle + value
+        return None
+
+    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        at, raw = 0, self.records
+        while at < len(raw):
+            rest, value = _RECORD.unpack_from(raw, at)
+            middle = at + _RECORD.size + rest
+            yield self.prefix + raw[at + _RECORD.size : middle], raw[middle : middle + value]
+            at = middle + value
+
+
 class KVStore(Protocol):
     """A durable ordered map; one writer, any number of readers in any thread."""
 
@@ -34,8 +72,11 @@ class KVStore(Protocol):
         """All of it, durable when this returns, or nothing. Raises: StoreFailed."""
         ...
 
-    def load(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        """Put many pairs in rising order of keys, in one durable step. Raises: StoreFailed."""
+    def load(self, pairs: Iterable[tuple[bytes, bytes]], blocks: Iterable[Block] = ()) -> None:
+        """Put blocks, then many pairs, in one durable step. Raises: StoreFailed.
+
+        Keys of blocks are new to the store and rise; what a store keeps of them is its own.
+        """
         ...
 
     def close(self) -> None: ...

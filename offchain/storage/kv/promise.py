@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from offchain.core.hashing import Digest, keccak
+from offchain.storage.kv.batch_frame import split_batch
 from offchain.storage.kv.entry import Batch, Entry
 from offchain.storage.kv.errors import OpMalformed
-from offchain.storage.kv.op import HoldsKey, account_signed, split_batch
+from offchain.storage.kv.op import HoldsKey, account_signed
 
 _TYPE: Final = keccak(b"SoftAck(bytes32 stream,bytes32 operation,uint64 includeBy)")
 

@@ -16,71 +16,27 @@ Source: docs/protocol/storage.md#key-value-streams, INV-KV-1..3, 5..7, 10.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 from offchain.core.hashing import Digest, keccak
-from offchain.storage.kv.cells import (
-    ABSENT,
-    ANY,
-    Cell,
-    Kind,
-    Space,
-    counter_of,
-    counter_value,
-    element_key,
-    version_of,
-)
+from offchain.storage.kv.batch_frame import split_batch
+from offchain.storage.kv.cells import version_of
+from offchain.storage.kv.effects import Draft, Fails, apply_op
 from offchain.storage.kv.entry import AccessChange, Batch, Entry
 from offchain.storage.kv.errors import OpMalformed
-from offchain.storage.kv.op import (
-    Mode,
-    Op,
-    Scheme,
-    Subject,
-    claimed_subject,
-    parse_op,
-    split_batch,
-    subject_of,
-)
+from offchain.storage.kv.op import Mode, Op, Subject, claimed_subject, parse_op, subject_of
+from offchain.storage.kv.outcome import Outcome
 from offchain.storage.kv.roles import (
     Account,
     Right,
-    Role,
     account_of,
     change_access,
-    parse_wish,
     right_of,
     set_account,
-    set_right,
 )
 from offchain.storage.kv.state import StreamState
 
-COUNTER_LIMIT = 1 << 127
-MAX_LIST_DROP = 1_024
-MAX_LIST = 1 << 63
 StateOf = Callable[[bytes], StreamState | None]  # None: this replica does not follow it
 Verify = Callable[[Op], Subject | None]
-
-
-class Outcome(Enum):
-    """What became of an operation, or of a whole batch (VOID, MALFORMED)."""
-
-    APPLIED = "APPLIED"
-    STALE = "STALE"
-    WRONG_KIND = "WRONG_KIND"
-    OVERFLOW = "OVERFLOW"
-    OVER_QUOTA = "OVER_QUOTA"
-    GROUP_FAILED = "GROUP_FAILED"
-    BROKEN_GROUP = "BROKEN_GROUP"
-    BAD_SIGNATURE = "BAD_SIGNATURE"
-    REPLAYED = "REPLAYED"
-    NO_RIGHT = "NO_RIGHT"
-    EXPIRED = "EXPIRED"
-    OLD_GENERATION = "OLD_GENERATION"
-    NO_STREAM = "NO_STREAM"
-    UNTAGGED = "UNTAGGED"
-    MALFORMED = "MALFORMED"
-    VOID = "VOID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +67,6 @@ class _Turn:
     op: Op
     version: int
     digest: Digest
-
-
-class _Fails(Exception):  # leaves one operation, not the process
-    """An operation has no effect."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome)
-        self.outcome = outcome
 
 
 def replay(entry: Entry, payload: bytes | None, state_of: StateOf, domain: bytes) -> Replayed:
@@ -225,23 +173,26 @@ class _Replay:
             return [Outcome.NO_STREAM] * len(turns)
         if len(turns) != max(1, first.group_size):
             return [Outcome.BROKEN_GROUP] * len(turns)
-        draft = _Draft(state)
+        draft = Draft(state)
         outcomes = [Outcome.GROUP_FAILED] * len(turns)
         try:
             allowed = [
                 self._admit(draft, turn, outcomes, place) for place, turn in enumerate(turns)
             ]
-        except _Fails:
+        except Fails:
             return outcomes
         subject = allowed[0][0]
         last = turns[-1]
         account = Account(last.op.nonce, account_of(state, subject).used)
         version = last.version
+        place = 0
         try:
-            for place, (turn, (_, right)) in enumerate(zip(turns, allowed, strict=True)):
-                account = _spend(account, turn.op, right, outcomes, place)
-                _apply(draft, turn, outcomes, place)
-        except _Fails:
+            for turn, (_, right) in zip(turns, allowed, strict=True):
+                place = turn.op.group_place
+                account = _spend(account, turn.op, right)
+                apply_op(draft, turn.op, turn.version)
+        except Fails as fails:
+            outcomes[place] = fails.outcome
             kept = Account(last.op.nonce, account_of(state, subject).used)
             set_account(state, subject, kept, version)
             return outcomes
@@ -250,9 +201,9 @@ class _Replay:
         return [Outcome.APPLIED] * len(turns)
 
     def _admit(
-        self, draft: "_Draft", turn: _Turn, outcomes: list[Outcome], place: int
+        self, draft: Draft, turn: _Turn, outcomes: list[Outcome], place: int
     ) -> tuple[Subject, Right]:
-        """Who signed and by which right. Raises: _Fails."""
+        """Who signed and by which right. Raises: Fails."""
         op, state = turn.op, draft.state
         claimed = claimed_subject(op)
         right = right_of(state, claimed)
@@ -269,33 +220,8 @@ class _Replay:
             outcome = Outcome.BAD_SIGNATURE
         if outcome is not None or right is None:
             outcomes[place] = outcome or Outcome.NO_RIGHT
-            raise _Fails(outcomes[place])
+            raise Fails(outcomes[place])
         return claimed, right
-
-
-class _Draft:
-    """Writes of one unit over a stream's state."""
-
-    def __init__(self, state: StreamState) -> None:
-        self.state = state
-        self._writes: dict[tuple[int, bytes], Cell | None] = {}
-        self._rights: list[tuple[Subject, Right | None, int]] = []
-
-    def cell(self, space: int, key: bytes) -> Cell | None:
-        place = (int(space), key)
-        return self._writes[place] if place in self._writes else self.state.cell(space, key)
-
-    def put(self, space: int, key: bytes, cell: Cell | None) -> None:
-        self._writes[int(space), key] = cell
-
-    def give(self, subject: Subject, right: Right | None, version: int) -> None:
-        self._rights.append((subject, right, version))
-
-    def keep(self) -> None:
-        for (space, key), cell in self._writes.items():
-            self.state.put(space, key, cell)
-        for subject, right, version in self._rights:
-            set_right(self.state, subject, right, version)
 
 
 def _goes_on(waiting: Sequence[_Turn], op: Op) -> bool:
@@ -311,109 +237,9 @@ def _goes_on(waiting: Sequence[_Turn], op: Op) -> bool:
     )
 
 
-def _spend(account: Account, op: Op, right: Right, outcomes: list[Outcome], place: int) -> Account:
+def _spend(account: Account, op: Op, right: Right) -> Account:
     writes = op.mode in (Mode.PUT, Mode.CAS, Mode.APPEND, Mode.ADD)
     used = account.used + (len(op.key) + len(op.value) if writes else 0)
     if right.quota and used > right.quota:
-        outcomes[place] = Outcome.OVER_QUOTA
-        raise _Fails(Outcome.OVER_QUOTA)
+        raise Fails(Outcome.OVER_QUOTA)
     return Account(account.nonce, used)
-
-
-def _apply(draft: _Draft, turn: _Turn, outcomes: list[Outcome], place: int) -> None:
-    try:
-        _EFFECTS[turn.op.mode](draft, turn.op, turn.version)
-    except _Fails as fails:
-        outcomes[place] = fails.outcome
-        raise
-
-
-def _require_version(cell: Cell | None, expected: int) -> None:
-    if expected == ANY:
-        return
-    if expected != (ABSENT if cell is None else cell.version):
-        raise _Fails(Outcome.STALE)
-
-
-def _put(draft: _Draft, op: Op, version: int) -> None:
-    cell = draft.cell(Space.USER, op.key)
-    _require_version(cell, op.expected)
-    if cell is not None and cell.kind is Kind.LIST:
-        raise _Fails(Outcome.WRONG_KIND)
-    kind = Kind.FILE if op.is_file else Kind.BYTES
-    draft.put(Space.USER, op.key, Cell(version, kind, op.value))
-
-
-def _assert(draft: _Draft, op: Op, version: int) -> None:
-    del version
-    _require_version(draft.cell(Space.USER, op.key), op.expected)
-
-
-def _append(draft: _Draft, op: Op, version: int) -> None:
-    head = draft.cell(Space.USER, op.key)
-    if head is not None and head.kind is not Kind.LIST:
-        raise _Fails(Outcome.WRONG_KIND)
-    count = 0 if head is None else int.from_bytes(head.value, "big")
-    if count >= MAX_LIST:
-        raise _Fails(Outcome.OVERFLOW)
-    kind = Kind.FILE if op.is_file else Kind.BYTES
-    draft.put(Space.ELEMENT, element_key(op.key, count), Cell(version, kind, op.value))
-    draft.put(Space.USER, op.key, Cell(version, Kind.LIST, (count + 1).to_bytes(8, "big")))
-
-
-def _add(draft: _Draft, op: Op, version: int) -> None:
-    cell = draft.cell(Space.USER, op.key)
-    if cell is not None and cell.kind is not Kind.COUNTER:
-        raise _Fails(Outcome.WRONG_KIND)
-    total = (0 if cell is None else counter_of(cell.value)) + counter_of(op.value)
-    if not -COUNTER_LIMIT <= total < COUNTER_LIMIT:
-        raise _Fails(Outcome.OVERFLOW)
-    draft.put(Space.USER, op.key, Cell(version, Kind.COUNTER, counter_value(total)))
-
-
-def _delete(draft: _Draft, op: Op, version: int) -> None:
-    """Remove a key; of a list its last elements, all of them without a number."""
-    cell = draft.cell(Space.USER, op.key)
-    _require_version(cell, op.expected)
-    if cell is not None and cell.kind is Kind.LIST:
-        _drop(draft, op, cell, version)
-    elif op.value:
-        raise _Fails(Outcome.WRONG_KIND)
-    else:
-        draft.put(Space.USER, op.key, None)
-
-
-def _drop(draft: _Draft, op: Op, head: Cell, version: int) -> None:
-    count = int.from_bytes(head.value, "big")
-    drop = min(count, int.from_bytes(op.value, "big")) if op.value else count
-    if drop > MAX_LIST_DROP:
-        raise _Fails(Outcome.OVERFLOW)
-    for index in range(count - drop, count):
-        draft.put(Space.ELEMENT, element_key(op.key, index), None)
-    left = (count - drop).to_bytes(8, "big")
-    draft.put(Space.USER, op.key, Cell(version, Kind.LIST, left) if count > drop else None)
-
-
-def _access(draft: _Draft, op: Op, version: int) -> None:
-    """Let a writer in or out; owner and admins are the chain's."""
-    subject = Subject(Scheme(op.key[0]), op.key[1:])
-    before = right_of(draft.state, subject)
-    try:
-        right = parse_wish(op.value, draft.state.generation)
-    except OpMalformed as error:
-        raise _Fails(Outcome.MALFORMED) from error
-    is_theirs = before is None or before.generation != draft.state.generation
-    if not is_theirs and before is not None and before.role <= Role.ADMIN:
-        raise _Fails(Outcome.NO_RIGHT)
-    draft.give(subject, right, version)
-
-
-_EFFECTS: dict[Mode, Callable[[_Draft, Op, int], None]] = {
-    Mode.PUT: _put,
-    Mode.CAS: _put,
-    Mode.ASSERT: _assert,
-    Mode.APPEND: _append,
-    Mode.ADD: _add,
-    Mode.DELETE: _delete,
-    Mode.ACCESS: _access,
-}

@@ -6,6 +6,7 @@ runs it beside its other loops. Source: docs/protocol/storage.md#key-value-strea
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from offchain.core.errors import Unavailable
@@ -27,15 +28,24 @@ class KvService:
     """One replica and, when it writes, its batcher."""
 
     def __init__(
-        self, replica: Replica, batcher: Batcher | None = None, rules: ServiceRules | None = None
+        self,
+        replica: Replica,
+        batcher: Batcher | None = None,
+        rules: ServiceRules | None = None,
+        *,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
+        """`after` is called in a thread when the replica has looked at the log."""
         self._replica = replica
         self._batcher = batcher
         self._rules = rules or ServiceRules()
+        self._after = after
 
     async def open(self) -> None:
         """Read the log once, then take up promises. Raises: Unavailable, Corrupt."""
         await asyncio.to_thread(self._replica.advance)
+        await asyncio.to_thread(self._replica.follow_wanted)
+        await asyncio.to_thread(self._after)
         if self._batcher is not None:
             await self._batcher.open()
 
@@ -51,6 +61,7 @@ class KvService:
     async def step(self) -> int:
         """Look at the log once; entries applied. Raises: Unavailable."""
         count = await asyncio.to_thread(self._replica.advance)
+        await asyncio.to_thread(self._after)
         if self._batcher is not None:
             await self._batcher.moved()
         return count

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from offchain.storage.kv import bulk
 from offchain.storage.kv.cells import MAX_KEY_BYTES, MAX_VALUE_BYTES
 from offchain.storage.kv.errors import RootMismatch
+from offchain.storage.kv.ports import Block
 from offchain.storage.kv.proof import EMPTY, StreamRoot
 from offchain.storage.kv.state import CELL, META, Meta, StreamView
 from offchain.storage.kv.tree import (
@@ -38,7 +39,7 @@ _HEAD: Final = struct.Struct(">4s32sQQ32sQQ")
 _RECORD: Final = struct.Struct(">HI")
 MAX_KEYS: Final = 1 << 28
 PIECE_BYTES: Final = 1 << 20
-KEYS_A_PIECE: Final = 20_000
+CELLS_A_BLOCK: Final = 64
 CELLS_A_PASS: Final = 1 << 16
 Pairs = Iterator[tuple[bytes, bytes]]
 Trust = Callable[[StreamRoot], bool]
@@ -99,20 +100,48 @@ class Snapshot:
         """Wait until everything is hashed. Raises: RootMismatch."""
         self._checked.result()
 
+    def blocks(self, number: int) -> Iterator[Block]:
+        """The cells as a store may hold them, before they are checked: `pairs` does it."""
+        prefix = number.to_bytes(4, "big") + CELL
+        bounds = [*self._starts[::CELLS_A_BLOCK].tolist(), len(self._raw)]
+        firsts = self._places[::CELLS_A_BLOCK].tolist()
+        for first, start, end in zip(firsts, bounds[:-1], bounds[1:], strict=True):
+            place = start + _RECORD.size
+            yield Block(
+                prefix, bytes(self._raw[place : place + first]), bytes(self._raw[start:end])
+            )
+
     def pairs(self, number: int) -> Pairs:
-        """What a store holds of this stream, in rising order of keys; `check` on the way."""
+        """What a store holds beside the cells, once they are checked."""
         prefix = number.to_bytes(4, "big")
-        yield from self._cells(prefix + CELL)
         self.check()
         root = self.root
         meta = Meta(root.seq + 1, root.generation, root.tree_root, root.keys, root.byte_count)
         yield prefix + META, meta.to_bytes()
         for place in sorted(self._pages):
             yield prefix + PAGE + place, self._pages[place]
-        for place in sorted(self._runs):
-            low, high = self._runs[place]
-            start = int(self._ends[low - 1]) if low else 0
-            yield prefix + RUN + place, self._rows[start : int(self._ends[high - 1])].tobytes()
+        yield from self._run_pairs(prefix + RUN)
+
+    def _run_pairs(self, table: bytes) -> Pairs:
+        """Runs in the order of their leaves, the rows of many written at a time."""
+        runs = sorted((low, high, place) for place, (low, high) in self._runs.items())
+        for _, some in itertools.groupby(runs, lambda run: run[0] // CELLS_A_PASS):
+            part = list(some)
+            first = part[0][0]
+            rows, ends = self._rows(first, part[-1][1])
+            for low, high, place in part:
+                start = ends[low - first - 1] if low > first else 0
+                yield table + place, rows[start : ends[high - first - 1]].tobytes()
+
+    def _rows(self, low: int, high: int) -> tuple[bulk.Bytes, list[int]]:
+        """Rows of leaves low .. high-1, and where each ends."""
+        cells = self._order[low:high]
+        rows = np.empty(int(self._places[cells].sum()) + bulk.ROW_HEAD * len(cells), np.uint8)
+        ends = np.zeros(len(cells), np.int64)
+        keys = self._words[low:high].byteswap().view(np.uint8)
+        leaves = self._leaves[cells].view(np.uint8)
+        bulk.write_rows(self._array, self._starts, cells, (keys, leaves), (ends, rows))
+        return rows, ends.tolist()
 
     def _check(self) -> None:
         self._tree(self._hash())
@@ -129,6 +158,8 @@ class Snapshot:
         bulk.find_records(self._array, _HEAD.size, where, found)
         if found[0] != len(self._raw):
             raise RootMismatch(bytes=len(self._raw))
+        if not bulk.are_rising(self._array, self._starts, self._places):
+            raise RootMismatch(reason="keys out of order")
         total = int(self._places.sum() + self._sizes.sum()) - 10 * keys  # space, version, kind
         is_bounded = not keys or (
             int(self._places.max()) <= MAX_KEY_BYTES + 9
@@ -138,7 +169,7 @@ class Snapshot:
             raise RootMismatch(bytes=total, expected=self.root.byte_count)
 
     def _hash(self) -> bulk.Words:
-        """Key hashes and rows of runs in order; the leaves' digests in that order."""
+        """Key hashes in order; the leaves' digests in that order."""
         count = len(self._starts)
         keys, leaves = (np.zeros((count, 4), np.uint64) for _ in range(2))
         for first in range(0, count, CELLS_A_PASS):
@@ -156,16 +187,13 @@ class Snapshot:
             bulk.hash_ranges(messages.reshape(-1), begins, sizes, leaves[part])
         order = _order_of(keys)
         self._words = keys[order]
+        del keys  # 32 bytes a cell, in an open bounded by memory
         self._words.byteswap(inplace=True)
         self._shared = np.zeros(max(0, count - 1), np.int64)
         bulk.shared_bits(self._words, self._shared)
         if int(self._shared.max(initial=0)) == 256:
             raise RootMismatch(reason="a key twice")
-        self._rows = np.empty(int(self._places.sum()) + bulk.ROW_HEAD * count, np.uint8)
-        self._ends = np.zeros(count, np.int64)
-        digests = (keys.view(np.uint8), leaves.view(np.uint8))
-        bulk.write_rows(self._array, self._starts, order, digests, (self._ends, self._rows))
-        del digests, keys  # 32 bytes a cell each, in an open bounded by memory
+        self._order, self._leaves = order, leaves
         return leaves[order]
 
     def _tree(self, leaves: bulk.Words) -> None:
@@ -234,18 +262,6 @@ class Snapshot:
         page.set_slots(slots)
         self._pages[place_of(hashed, nibbles)] = page.to_bytes()
         return page.top
-
-    def _cells(self, table: bytes) -> Pairs:
-        raw = self._raw
-        for piece in range(0, len(self._starts), KEYS_A_PIECE):
-            part = slice(piece, piece + KEYS_A_PIECE)
-            begins = self._starts[part] + _RECORD.size
-            middles = begins + self._places[part]
-            ends = middles + self._sizes[part]
-            for begin, middle, end in zip(
-                begins.tolist(), middles.tolist(), ends.tolist(), strict=True
-            ):
-                yield table + raw[begin:middle], bytes(raw[middle:end])
 
 
 def _order_of(keys: bulk.Words) -> npt.NDArray[np.int64]:

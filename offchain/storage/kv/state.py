@@ -134,7 +134,9 @@ class StreamState(StreamView):
         self._overlay = overlay
         self._below: Mapping[tuple[int, bytes], Cell | None] = below or {}
         self._dirty: dict[tuple[int, bytes], Cell | None] = {}
+        self._read: dict[tuple[int, bytes], Cell | None] = {}
         self._now = self.meta
+        self._keys, self._bytes = self._now.keys, self._now.byte_count
 
     @property
     def generation(self) -> int:
@@ -151,16 +153,16 @@ class StreamState(StreamView):
             return self._dirty[place]
         if place in self._below:
             return self._below[place]
-        return super().cell(space, key)
+        if place not in self._read:
+            self._read[place] = super().cell(space, key)
+        return self._read[place]
 
     def put(self, space: int, key: bytes, cell: Cell | None) -> None:
         """Write or remove a cell."""
-        before, now = self.cell(space, key), self._now
+        before = self.cell(space, key)
         self._dirty[int(space), key] = cell
-        added = (cell is not None) - (before is not None)
-        grown = _size(key, cell) - _size(key, before)
-        if added or grown:
-            self._now = replace(now, keys=now.keys + added, byte_count=now.byte_count + grown)
+        self._keys += (cell is not None) - (before is not None)
+        self._bytes += _size(key, cell) - _size(key, before)
 
     def set_generation(self, generation: int) -> None:
         self._now = replace(self._now, generation=generation)
@@ -185,7 +187,8 @@ class StreamState(StreamView):
             root = self.tree.update(self._overlay, changes)
         written = [key for space, key in self._dirty if space == Space.USER]
         self._dirty.clear()
-        self._now = replace(self._now, next_seq=seq + 1, tree_root=root)
+        self._read.clear()
+        self._now = Meta(seq + 1, self._now.generation, root, self._keys, self._bytes)
         self._overlay.put(self._prefix + META, self._now.to_bytes())
         return written
 

@@ -28,6 +28,7 @@ from offchain.core.layout import MAX_PAYLOAD_BYTES
 from offchain.da.onchain import BlobPaid
 from offchain.sdk import Apogee
 from tests.support.apogee_command import ROOT, environment, run_apogee, start_apogee
+from tests.support.deployed_chain import BACKEND, DeployedChain
 from tests.support.waiting import wait_until
 
 NODES = 2
@@ -35,11 +36,12 @@ PATIENCE = 240  # seconds; the machine may have two cores and other work
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def home(tmp_path_factory: pytest.TempPathFactory, deployed_chain: DeployedChain) -> Iterator[Home]:
     """A home with two nodes on py-evm and a gateway, brought up in the background."""
     home = Home.at(tmp_path_factory.mktemp("home") / "apogee")
+    deployed_chain.copy_to(home)
     run_apogee(
-        *("up", "--home", str(home.root), "--backend", "pyevm", "--nodes", str(NODES)),
+        *("up", "--home", str(home.root), "--backend", BACKEND, "--nodes", str(NODES)),
         *("--detach", "--json"),
     )
     yield home

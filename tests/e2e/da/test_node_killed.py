@@ -5,18 +5,14 @@ disk step is walked in tests/unit/da/test_crash.py; here the kernel does the kil
 """
 
 import asyncio
-import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-import httpx
 import pytest
 
+from offchain.chain.devnet.ports import free_ports
 from offchain.core.bls import Signature, verify
 from offchain.core.wire import parse_rows
 from offchain.da.adapters.disk_journal import DiskJournal
@@ -26,47 +22,17 @@ from offchain.da.model import attestation_digest
 from offchain.da.refusals import NodeUnreachable
 from offchain.node.body import Body
 from offchain.node.disk import LocalDisk
-from tests.support.da_network import Site, Upload, a_request, agreed_site, free_ports
+from tests.support.da_network import Site, Upload, a_request, agreed_site
+from tests.support.killed_node import START_SECONDS, a_node_process, start
 
-ROOT = Path(__file__).parents[3]
-PROGRAM = ROOT / "tests/support/da_node_process.py"
 STEPS = (0, 2, 4, 5)  # in the share's write, before its rename, in the journal's, before its sync
 BLOBS = len(STEPS) + 1
-START_SECONDS = 90
 
 
-def start(folder: Path, port: int, *numbers: int) -> subprocess.Popen[bytes]:
-    arguments = [str(folder), str(port), *map(str, numbers)]
-    return subprocess.Popen(
-        [sys.executable, str(PROGRAM), *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-    )
-
-
-@asynccontextmanager
-async def a_process(folder: Path, port: int, *step: int) -> AsyncIterator[subprocess.Popen[bytes]]:
-    child = start(folder, port, BLOBS, *step)
-    try:
-        await until_ready(port, child)
-        yield child
-    finally:
-        child.kill()
-        child.communicate()
-
-
-async def until_ready(port: int, child: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    async with httpx.AsyncClient(trust_env=False) as client:
-        while time.monotonic() < deadline and child.poll() is None:
-            try:
-                if (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
-    child.kill()
-    _, errors = child.communicate()
-    pytest.fail(f"the node did not start: {child.returncode}\n{errors.decode()[-2_000:]}")
+def a_process(
+    folder: Path, port: int, *step: int
+) -> AbstractAsyncContextManager[subprocess.Popen[bytes]]:
+    return a_node_process("da_node_process.py", port, [folder, port, BLOBS, *step])
 
 
 async def deliver(client: HttpNodeClient, site: Site, upload: Upload) -> bytes:
@@ -129,7 +95,7 @@ def test_node__second_process_on_one_folder__refuses_to_start(tmp_path: Path) ->
 
     async def story() -> int:
         async with a_process(tmp_path, first):
-            twin = start(tmp_path, second, 1)
+            twin = start("da_node_process.py", [tmp_path, second, 1])
             _, errors = await asyncio.to_thread(twin.communicate, None, START_SECONDS)
             assert b"NodeAlreadyRuns" in errors
             return twin.returncode

@@ -16,6 +16,7 @@ from offchain.storage.model import SeatState
 from offchain.storage.onchain_proofs import LossDeclared
 from offchain.storage.ports import SeatView
 from tests.support.apogee_command import run_apogee
+from tests.support.deployed_chain import DeployedChain
 from tests.support.stored_home import PATIENCE_SECONDS, StoredHome, a_stored_home
 from tests.support.waiting import wait_until
 
@@ -23,8 +24,10 @@ NODES = 4
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoredHome]:
-    with a_stored_home(tmp_path_factory.mktemp("stored"), nodes=NODES) as place:
+def place(
+    tmp_path_factory: pytest.TempPathFactory, deployed_chain: DeployedChain
+) -> Iterator[StoredHome]:
+    with a_stored_home(tmp_path_factory.mktemp("stored"), deployed_chain, nodes=NODES) as place:
         yield place
 
 
@@ -94,4 +97,45 @@ def test_inv_sto_11__a_node_is_killed_under_its_duty__comes_back_with_its_shards
         return now is not None and now.pid != before.pid and states[name] == "healthy"
 
     wait_until(is_back, seconds=PATIENCE_SECONDS, what="the node")
+    assert place.get(file_id, tmp_path / "out") == content
+
+
+def told(place: StoredHome, *words: str) -> dict:
+    """What a command answers, as JSON."""
+    return run_apogee(*words, "--home", str(place.home.root), "--json").json()
+
+
+def test_commands__orders_asks_and_draining__do_what_they_say_on_a_live_home(
+    place: StoredHome, tmp_path: Path
+) -> None:
+    """Standing orders by both commands, then one operator that asks, drains and has handed over."""
+    content = os.urandom(50_000)
+    file_id = place.put(tmp_path / "in", content, "local")
+    [planned] = told(place, "storage", "renew", file_id, "--auto", "--term", "1d", "--dry-run")[
+        "orders"
+    ]
+    assert planned["paid"] is None
+    [ordered] = told(place, "storage", "renew", file_id, "--auto", "--term", "1d")["orders"]
+    assert (ordered["limit"], ordered["funds"]) == (planned["limit"], planned["funds"])
+    assert ordered["paid"] == ordered["funds"]
+    [ended] = told(place, "storage", "order", file_id, "--end")["orders"]
+    assert (ended["result"], ended["back"]) == ("ended", ordered["funds"])
+
+    group = place.group("local")
+    index = place.node_of(group.seats[0].operator)
+    at = ("--index", str(index))
+    asked = told(place, "node", "ask", *at)
+    changed = told(place, "node", "ask", *at, "--price", str(asked["price_wei"] + 256))
+    assert changed["price_wei"] == asked["price_wei"] + 256
+    assert changed["endpoint"] == asked["endpoint"]
+
+    planned = told(place, "node", "drain", *at, "--dry-run")
+    assert not planned["drained"]
+    assert not planned["left_now"]
+    drained = told(place, "node", "drain", *at)
+    assert drained["ask_closed"]
+    assert drained["left_now"] >= 1
+    assert SeatState.LEAVING.name in {row["state"] for row in drained["owed"]}
+    again = told(place, "node", "drain", *at)
+    assert again["left_now"] == 0
     assert place.get(file_id, tmp_path / "out") == content

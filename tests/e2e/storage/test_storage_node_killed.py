@@ -5,16 +5,11 @@ walked in tests/unit/storage/test_node_crash.py; here the kernel does the killin
 """
 
 import asyncio
-import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 
@@ -26,47 +21,17 @@ from offchain.storage.errors import SeatUnreachable
 from offchain.storage.frames import segments_in
 from offchain.storage.judge import judge_run
 from offchain.storage.model import held_digest
+from tests.support.killed_node import a_node_process
 from tests.support.storage_node import StoredFileCase, agreed_files, secret_of
 
-ROOT = Path(__file__).parents[3]
-PROGRAM = ROOT / "tests/support/storage_node_process.py"
 STEPS = (0, 2, 5)  # the shard half written, before its rename, before the sync of the book
 FILES = len(STEPS) + 1
-START_SECONDS = 120
 
 
-def start(folder: Path, port: int, *step: int) -> subprocess.Popen[bytes]:
-    arguments = [str(folder), str(port), str(FILES), *map(str, step)]
-    return subprocess.Popen(
-        [sys.executable, str(PROGRAM), *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-    )
-
-
-@asynccontextmanager
-async def a_process(folder: Path, port: int, *step: int) -> AsyncIterator[subprocess.Popen[bytes]]:
-    child = start(folder, port, *step)
-    try:
-        await until_ready(port, child)
-        yield child
-    finally:
-        child.kill()
-        child.communicate()
-
-
-async def until_ready(port: int, child: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    async with httpx.AsyncClient(trust_env=False) as client:
-        while time.monotonic() < deadline and child.poll() is None:
-            try:
-                if (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
-    child.kill()
-    _, errors = child.communicate()
-    pytest.fail(f"the node did not start: {child.returncode}\n{errors.decode()[-2_000:]}")
+def a_process(
+    folder: Path, port: int, *step: int
+) -> AbstractAsyncContextManager[subprocess.Popen[bytes]]:
+    return a_node_process("storage_node_process.py", port, [folder, port, FILES, *step])
 
 
 async def assert_held(client: HttpSeatClient, case: StoredFileCase) -> None:

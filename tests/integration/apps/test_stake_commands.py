@@ -1,22 +1,28 @@
 """`apogee stake ...` against a real devnet: money in, a look before, money out."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from offchain.apps.cli import main
+from offchain.apps.keystore import Keystore
+from offchain.apps.network import open_sender
 from offchain.core.units import WEI_PER_COIN
 from offchain.staking.model import Service, pool_id
+from tests.support.deployed_chain import DeployedChain
 from tests.support.job_home import JobHome, a_job_home
 
 REWARD_WEI = 10 * WEI_PER_COIN
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobHome]:
-    with a_job_home(tmp_path_factory.mktemp("stake")) as place:
+def place(
+    tmp_path_factory: pytest.TempPathFactory, deployed_chain: DeployedChain
+) -> Iterator[JobHome]:
+    with a_job_home(tmp_path_factory.mktemp("stake"), deployed_chain) as place:
         yield place
 
 
@@ -112,3 +118,22 @@ def test_stake__dry_run_of_what_the_contract_refuses__is_refused_alike(
     assert isinstance(error, dict)
     assert str(error["code"]).startswith("staking.")
     assert not list(tmp_path.iterdir())
+
+
+def test_stake__its_operators_node_is_sending__waits_for_its_turn(
+    place: JobHome, shell: Shell
+) -> None:
+    account = Keystore(place.home.keys).account("neighbour")
+    ids: list[object] = []
+    command = threading.Thread(
+        target=lambda: ids.append(shell("register", "--as", "neighbour")["operator"])
+    )
+
+    with open_sender(place.network, place.home, "neighbour", account):
+        command.start()
+        command.join(1.5)
+        assert (command.is_alive(), ids) == (True, [])
+    command.join(60)
+
+    at = place.network.node.block().hash
+    assert ids == [place.network.stake.operator_of(place.account("neighbour"), at=at)]

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from offchain.apps.home import Home, choose_ports
-from offchain.apps.processes import Identity, ProcessSpec, http_health
+from offchain.apps.processes import Identity, ProcessSpec, heartbeat_health, http_health
 from offchain.apps.supervisor import (
     AlreadyRunning,
     HomeLock,
@@ -84,6 +85,22 @@ def test_poll__process_is_killed__is_reported_and_restarted(stage: Stage) -> Non
     expected = [State.STARTING, State.HEALTHY, State.CRASHED, State.STARTING, State.HEALTHY]
     assert stage.states_of("face") == expected
     assert stage.supervisor.pid_of("face") != before
+
+
+def test_poll__an_earlier_runs_heartbeat_is_fresh__waits_for_this_ones(
+    stage: Stage, tmp_path: Path
+) -> None:
+    beat = tmp_path / "heartbeat"
+    beat.touch()
+    spec = replace(stage.spec("face"), health=heartbeat_health(beat), heartbeat=beat)
+
+    stage.supervisor.start([spec])
+    stage.supervisor.poll()
+    assert stage.supervisor.states() == {"face": State.STARTING}
+    beat.touch()
+    stage.supervisor.poll()
+
+    assert stage.supervisor.states() == {"face": State.HEALTHY}
 
 
 def test_wait_healthy__process_exits_at_once__says_why_with_its_last_lines(

@@ -11,10 +11,11 @@ import pytest
 from offchain.chain.adapters.memory import EmbeddedTransport
 from offchain.chain.adapters.rpc import HttpTransport
 from offchain.chain.devnet.anvil_binary import AnvilUnavailable, bring_anvil
+from offchain.chain.devnet.ports import free_port
 from offchain.chain.node import Node
 from offchain.chain.ports import Question, Transport
 from offchain.chain.sender import TransactionSender
-from tests.support.devnet_process import PROJECT, free_port
+from tests.support.devnet_process import PROJECT
 from tests.support.probe import ProbeClient, a_funded_key, deploy_probe, ticking
 from tests.support.waiting import wait_until
 

@@ -13,6 +13,7 @@ from offchain.chain.node import Node
 from offchain.chain.sender import TransactionSender
 from tests.integration.chain.conftest import DevControls
 from tests.support.probe import Bumped, ProbeClient
+from tests.support.waiting import wait_until
 
 
 class Follower:
@@ -123,13 +124,15 @@ def test_poll__blocks_left_the_chain__taken_back_then_replayed(
     follower.follow()
     assert on_chain(node, probe) == follower.seen
     assert [one for one in before if one in standing] == follower.seen
-    sender.maintain()
-    sender.maintain()
 
-    follower.follow()
+    def is_replayed() -> bool:
+        sender.maintain()
+        follower.follow()
+        return len(follower.seen) == 6
+
+    wait_until(is_replayed, seconds=60, what="the transactions that were taken back")
 
     assert follower.taken_back == len(before) - len(standing) > 0
-    assert len(follower.seen) == 6
     assert on_chain(node, probe) == follower.seen
 
 

@@ -14,6 +14,7 @@ from offchain.chain.adapters import rpc
 from offchain.chain.adapters.memory import EmbeddedTransport
 from offchain.chain.adapters.rpc import HttpPatience, HttpTransport
 from offchain.chain.devnet.genesis import DEV_BALANCE_WEI, dev_accounts
+from offchain.chain.devnet.ports import free_port
 from offchain.chain.errors import (
     AnswerMalformed,
     BlockUnknown,
@@ -30,7 +31,7 @@ from offchain.chain.model import Address, BlockHash, Call, LogFilter, Transactio
 from offchain.chain.node import Node
 from offchain.chain.ports import Question, UnsignedTransaction
 from offchain.core.units import BlockNumber
-from tests.support.devnet_process import PROJECT, free_port, running_devnet
+from tests.support.devnet_process import PROJECT, running_devnet
 from tests.support.probe import a_funded_key, an_operator_key
 
 ACCOUNT = Address(dev_accounts()[0].address)

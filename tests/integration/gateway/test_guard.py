@@ -153,7 +153,8 @@ def test_key__in_a_url__opens_nothing_and_in_a_header_is_in_no_log(
         content=b"plain text",
     )
 
-    assert (in_url.status_code, refused.status_code) == (401, 400)
+    assert (in_url.status_code, refused.status_code) == (400, 400)
+    assert in_url.json()["code"] == "gateway.key_in_url"
     assert "request_refused" in caplog.text
     fields = str([vars(record) for record in caplog.records if record.name.startswith("offchain")])
     for word in (KEY, "plain text", "secret-name"):

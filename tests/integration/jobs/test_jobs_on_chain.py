@@ -18,10 +18,12 @@ from offchain.core.units import BPS
 from offchain.da.model import Blob, BlobState
 from offchain.da.onchain import BlobRefunded
 from offchain.jobs.model import Job, JobKind, Outcome
-from offchain.staking.beacon import ALL_SEATS, SEATS
+from offchain.staking.beacon import SEATS
 from offchain.staking.court import CaseState
 from offchain.staking.court_events import CaseClosed, CaseOpened, Contributed
 from offchain.staking.model import Service, pool_id
+from tests.support.deployed_chain import DeployedChain
+from tests.support.epochs import await_served_epoch
 from tests.support.job_home import JobHome, a_job_home, another_home
 from tests.support.waiting import wait_until
 
@@ -33,9 +35,11 @@ SEAT_WEI = RELAYER_STAKE_WEI * 50 // BPS  # what an empty seat costs
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobHome]:
+def place(
+    tmp_path_factory: pytest.TempPathFactory, deployed_chain: DeployedChain
+) -> Iterator[JobHome]:
     """Two operators with nodes and the disperser, in an epoch that they are members of."""
-    with a_job_home(tmp_path_factory.mktemp("jobs")) as place:
+    with a_job_home(tmp_path_factory.mktemp("jobs"), deployed_chain) as place:
         place.enrol(PORTS)
         place.enter_first_open()
         yield place
@@ -216,14 +220,8 @@ def contributions(place: JobHome, epoch: int) -> list[Contributed]:
 
 
 def test_contribute_beacon__window_is_open__worker_fills_own_seats_once(place: JobHome) -> None:
-    epoch = place.to_window()
-
     with place.worker():
-        wait_until(
-            lambda: seats(place, epoch) == ALL_SEATS,
-            seconds=PATIENCE_SECONDS,
-            what="the contribution",
-        )
+        epoch = await_served_epoch(place.network, place.rpc, seconds=PATIENCE_SECONDS)
     sent = place.worker_transactions()
     assert due(place, JobKind.CONTRIBUTE_BEACON) == []
     assert place.work().contribute_beacon(str(epoch)) is Outcome.ALREADY

@@ -10,6 +10,7 @@ import pytest
 from offchain.core.erasure import ErasureEngine
 from offchain.core.layout import MAX_PAYLOAD_BYTES
 from offchain.node.disk import LocalDisk
+from offchain.storage.acquire import Acquired, AcquireParts, AcquireShards
 from offchain.storage.adapters.arrival import Arrival
 from offchain.storage.adapters.disk_puts import DiskPuts
 from offchain.storage.adapters.key_folder import KeyFolder
@@ -23,6 +24,7 @@ from offchain.storage.ports import SeatClient
 from offchain.storage.put_model import PutParts
 from offchain.storage.read_file import Label, ReadParts, ReadRules
 from offchain.storage.serve_shards import ShardServer
+from tests.support.keeping import Shelf, ShelfBook
 from tests.support.storage_client import RULES, DyingSeats, Killed
 from tests.support.storage_node import SeatNetwork, seat_network
 
@@ -165,6 +167,38 @@ def test_client__two_operators_cheat_in_every_way_a_node_can__right_bytes(
         got = await fetch(client, stored.root, tmp_path / "out", Label.INCLUSION)
 
         assert {one.operator for one in got.blame} <= {2, 6}
+
+    on_network(engine, story, serve=serve)
+
+    assert source.read_bytes() == (tmp_path / "out").read_bytes()
+
+
+def test_client__a_third_of_the_operators_silent_or_lying__right_bytes_and_a_shard_made_again(
+    engine: ErasureEngine, tmp_path: Path
+) -> None:
+    """Three of eight: two lie in other ways, one is gone; what it kept is made again elsewhere."""
+    source = a_file(tmp_path, 300_000)
+    lies = {2: Misconduct.WRONG_BYTES, 6: Misconduct.SWAPPED}
+
+    def serve(operator: int, honest: ShardServer) -> ShardServer:
+        how = lies.get(operator)
+        return CheatingServer(honest, how) if how else honest
+
+    async def story(network: SeatNetwork) -> None:
+        client = client_on(network, engine, tmp_path)
+        stored = await client.put_path(source, PutOptions(network.group.profile, TERM))
+        await network.stop(4)
+        got = await fetch(client, stored.root, tmp_path / "out", Label.CONSISTENT)
+
+        assert {one.operator for one in got.blame if one.is_lie} <= set(lies)
+        assert {one.operator for one in got.blame} <= {*lies, 4}
+        shelf, report = Shelf(), Acquired()
+        parts = AcquireParts(4, shelf, ShelfBook(), network.client, engine)
+        seats = frozenset(one.seat for one in network.group.seats if one.operator == 4)
+        await AcquireShards(parts).acquire(network.group, stored.view.file, seats, report)
+
+        assert (len(shelf.shards), report.rebuilt) == (len(seats), len(seats))
+        assert {one.operator for one in report.lies} <= set(lies)
 
     on_network(engine, story, serve=serve)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from offchain.core.hashing import keccak
+from offchain.storage.false_root import root_digest
 from offchain.storage.kv.entry import NO_BLOB, Batch
 from offchain.storage.kv.op import Subject
 from offchain.storage.kv.proof import Leaf, Proof, StreamRoot, stream_id
@@ -38,7 +39,7 @@ from offchain.storage.reverts_log import (
     StreamExists,
     SubmissionInvalid,
 )
-from offchain.storage.stream_book import Grant, root_digest, streams_domain
+from offchain.storage.stream_book import Grant, streams_domain
 from tests.support.da_chain import DaChain, deploy_chain
 
 SALT = bytes(31) + b"\5"
@@ -137,12 +138,12 @@ def roots_need_replicas(chain: DaChain, kv: KVStreamsClient) -> None:
     root = StreamRoot(stream, 0, 1, leaf.digest, 1, 8)
     domain = streams_domain(chain_id=chain.node.chain_id(), streams=kv.address)
     assert kv.domain_separator(at=at) == domain
-    assert kv.root_digest(root, 7, at=at) == root_digest(domain, root, 7)
+    assert kv.root_digest(root, 7, 3, at=at) == root_digest(domain, root, 7, 3)
     assert not kv.verify(root, leaf, (), at=at)
     assert not kv.verify_absence(root, keccak(b"other"), Proof((), leaf), at=at)
     assert kv.root_of(stream, 0, at=at) == bytes(32)
     with pytest.raises(RootRefused):
-        run(chain, kv.post_root(root, RootQuorum(7, 0, b"", bytes(256))), "root")
+        run(chain, kv.post_root(root, RootQuorum(7, 0, 0, b"", bytes(256))), "root")
 
 
 def entries_come_in_order_and_prove(chain: DaChain, log: StorageLogClient, first: int) -> None:

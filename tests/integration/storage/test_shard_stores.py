@@ -40,7 +40,7 @@ def a_medium(kind: str, request: pytest.FixtureRequest) -> Iterator[Medium]:
             yield medium
     elif kind == "folder":
         folder: Path = request.getfixturevalue("tmp_path") / "shards"
-        yield FolderMedium(LocalDisk(), folder, free=lambda _: 1.0)
+        yield FolderMedium(LocalDisk(past_cache=True), folder, free=lambda _: 1.0)
     else:
         yield MemoryMedium()
 

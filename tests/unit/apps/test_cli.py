@@ -21,9 +21,29 @@ COMMANDS = (
     *("stake redelegate", "stake claim", "stake leave", "stake unjail", "stake commission"),
     *("explain", "config show"),
     *("storage put", "storage get", "storage ls", "storage stat", "storage renew", "storage rm"),
-    *("storage quote", "storage key"),
+    *("key new", "key list", "key revoke", "compute list", "compute quote", "compute deposit"),
+    *("compute balance", "compute withdraw", "compute verify", "compute ask", "compute record"),
+    "compute delegate",
+    *(
+        "compute odds",
+        "compute calibrate",
+        "provider credits",
+        "jobs post",
+        "jobs list",
+        "jobs bid",
+    ),
+    *("jobs reveal", "jobs award", "jobs deliver", "jobs accept", "jobs cancel", "jobs settle"),
+    *("jobs dispute", "jobs judge", "jobs withdraw"),
+    *("storage quote", "storage key", "storage order", "node ask", "node drain"),
+    *("agent mint", "agent show", "agent list", "agent oracles", "agent sell", "agent buy"),
+    *("agent deliver", "agent confirm", "agent dispute", "agent settle", "agent bid"),
+    *("agent cancel", "agent offer", "agent take", "agent invite", "agent transfer"),
+    *("agent agree", "agent withdraw", "agent let", "agent rent", "agent license"),
+    *("agent clone", "agent clone-deliver", "agent clone-take", "agent clone-dispute"),
+    *("agent clone-settle", "agent end", "agent collect", "agent leases", "agent credit"),
+    *("agent deposit", "agent serve", "agent ask"),
 )
-RUNS_FOR_EVER = {"devnet", "da-node", "worker", "gateway"}
+RUNS_FOR_EVER = {"devnet", "da-node", "worker", "gateway", "auditor", "provider"}
 
 
 @pytest.mark.parametrize("words", COMMANDS)

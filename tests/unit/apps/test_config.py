@@ -1,13 +1,19 @@
 """Every setting is shown with where it came from, and no secret with it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from offchain.apps.cli import main
 from offchain.apps.config import MASK, masked, settings_in_force
-from offchain.apps.settings import ProcessSettings, WorkerSettings
+from offchain.apps.settings import (
+    AuditorSettings,
+    ProcessSettings,
+    ProviderSettings,
+    WorkerSettings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +59,19 @@ def test_config__every_setting_of_every_process__is_there() -> None:
     names = {one.name for one in settings_in_force()}
 
     assert names >= set(WorkerSettings.model_fields) | set(ProcessSettings.model_fields)
+    assert names >= set(ProviderSettings.model_fields) | set(AuditorSettings.model_fields)
+
+
+def test_config__settings_of_every_process__are_declared_in_one_file(project_root: Path) -> None:
+    apps = project_root / "offchain" / "apps"
+
+    declared = [
+        path.name
+        for path in apps.rglob("*.py")
+        if re.search(r"^class \w+\(\w+Settings\):$", path.read_text(), re.MULTILINE)
+    ]
+
+    assert declared == ["settings.py"]
 
 
 @pytest.mark.parametrize(

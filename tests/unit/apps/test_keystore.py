@@ -1,6 +1,7 @@
 """Keys are made once, open again, stay encrypted and private."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,17 @@ def test_bls_key__asked_twice__is_the_same_and_not_the_account(tmp_path: Path) -
     assert Keystore(tmp_path).bls("operator").public_key() == key.public_key()
     assert key.to_bytes() != account.secret
     assert keystore.roles() == ["operator"]
+
+
+def test_keys__wanted_by_many_at_once__are_made_once(tmp_path: Path) -> None:
+    def keys(_: int) -> tuple[str, bytes]:
+        keystore = Keystore(tmp_path / "keys")
+        return keystore.account("operator").address, keystore.bls("operator").to_bytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(keys, range(8)))
+
+    assert len(found) == 1
 
 
 def test_account__file_is_changed__is_unreadable(tmp_path: Path) -> None:

@@ -81,7 +81,13 @@ def test_children__find_programs_beside_this_interpreter_first(folder: Path) -> 
 @pytest.mark.parametrize(
     ("only", "parts"),
     [
-        (None, ("devnet", "contracts", "da-node", "storage-node", "worker", "gateway")),
+        (
+            None,
+            (
+                *("devnet", "contracts", "da-node", "storage-node", "worker", "gateway"),
+                *("auditor", "relayer"),
+            ),
+        ),
         ("devnet", ("devnet",)),
         ("contracts", ("devnet", "contracts")),
         ("da-node", ("devnet", "contracts", "da-node")),

@@ -13,19 +13,31 @@ from offchain.gateway.access import (
     ROUTES,
     Access,
     ApiKey,
+    digest_of,
     require_access,
     require_loopback,
+    require_no_key_in_url,
     require_origin,
 )
 from offchain.gateway.errors import (
     AccessUndecided,
     ApiKeyWrong,
     HostNotAllowed,
+    KeyInUrl,
     OriginNotAllowed,
+    ScopeMissing,
 )
+from offchain.gateway.key_model import KeyRecord, KeyTerms, Scope
 from tests.support.gateway import BEARER, KEY
 
-SPENDS = {("POST", "/v1/da/blobs")}
+WANTS = {
+    ("POST", "/v1/storage/files"): Access.STORAGE,
+    ("POST", "/v1/da/blobs"): Access.DA,
+    ("POST", "/v1/chat/completions"): Access.BUYER,
+    ("POST", "/v1/completions"): Access.BUYER,
+    ("POST", "/v1/embeddings"): Access.BUYER,
+    ("GET", "/v1/receipts/{receipt_id}"): Access.COMPUTE,
+}
 
 
 def test_routes__every_one_of_the_application__is_in_the_access_table_and_the_reverse(
@@ -51,7 +63,9 @@ def test_routes__every_one__asks_the_table_before_anything_else(routes: FastAPI)
 
 
 def test_routes__those_that_spend__want_the_key() -> None:
-    assert {where for where, access in ROUTES.items() if access is Access.KEY} == SPENDS
+    wanting = {where: access for where, access in ROUTES.items() if access is not Access.PUBLIC}
+
+    assert wanting == WANTS
 
 
 def test_routes__one_that_nobody_decided__lets_nobody_in(routes: FastAPI) -> None:
@@ -81,7 +95,7 @@ def test_key__of_another__is_refused(given_key: str) -> None:
 @pytest.mark.parametrize("header", [None, "", KEY, f"Basic {KEY}", "Bearer", f"Bearer{KEY}"])
 def test_key__not_given_as_a_bearer__is_refused(header: str | None) -> None:
     with pytest.raises(ApiKeyWrong):
-        require_access("POST", "/v1/da/blobs", authorisation=header, key=ApiKey(KEY))
+        asyncio.run(require_access(Access.DA, authorisation=header, own=ApiKey(KEY), keys=None))
 
 
 @given(st.text(max_size=100))
@@ -131,3 +145,72 @@ def test_origin__of_a_program_or_of_ourselves__is_taken(
 def test_origin__of_another_page__is_refused(origin: str | None, site: str | None) -> None:
     with pytest.raises(OriginNotAllowed):
         require_origin(origin, "127.0.0.1:8080", site)
+
+
+class OneKey:
+    """Knows one key, with its scopes."""
+
+    def __init__(self, key: str, *scopes: Scope) -> None:
+        self.digest = digest_of(key)
+        self.record = KeyRecord("k1", "one", KeyTerms(frozenset(scopes)), made_at=1)
+
+    async def find(self, digest: bytes, *, is_fresh: bool) -> KeyRecord | None:
+        return self.record if digest == self.digest else None
+
+
+MADE = "apk_" + "cd" * 32
+SPENDING = [access for access in Access if access is not Access.PUBLIC]
+
+
+def let_through(access: Access | None, header: str | None, keys: OneKey) -> KeyRecord | None:
+    own = ApiKey(KEY)
+    return asyncio.run(require_access(access, authorisation=header, own=own, keys=keys))
+
+
+@pytest.mark.parametrize("access", SPENDING)
+@pytest.mark.parametrize("scope", list(Scope))
+def test_made_key__opens_what_its_scope_says__and_nothing_else(
+    access: Access, scope: Scope
+) -> None:
+    keys = OneKey(MADE, scope)
+
+    if access.scope is scope:
+        assert let_through(access, f"Bearer {MADE}", keys) is keys.record
+        return
+    with pytest.raises(ScopeMissing):
+        let_through(access, f"Bearer {MADE}", keys)
+
+
+@pytest.mark.parametrize("access", SPENDING)
+def test_own_key__opens_everything__and_an_unknown_one_nothing(access: Access) -> None:
+    keys = OneKey(MADE, *Scope)
+
+    assert let_through(access, f"Bearer {KEY}", keys) is None
+    for unknown in (f"Bearer {MADE[:-1]}0", f"Bearer {'ab' * 32}", "Bearer apk_", ""):
+        with pytest.raises(ApiKeyWrong):
+            let_through(access, unknown, keys)
+
+
+def test_caller__without_a_key__may_ask_only_where_a_payment_would_do() -> None:
+    keys = OneKey(MADE, *Scope)
+
+    assert let_through(Access.BUYER, None, keys) is None
+    assert let_through(Access.PUBLIC, None, keys) is None
+    for access in set(SPENDING) - {Access.BUYER}:
+        with pytest.raises(ApiKeyWrong):
+            let_through(access, None, keys)
+
+
+@pytest.mark.parametrize(
+    "query", [f"key={MADE}", f"x=1&k={KEY}", "api_key=secret", "a=b&API-KEY=x", f"{MADE}"]
+)
+def test_key__in_a_query__is_refused(query: str) -> None:
+    with pytest.raises(KeyInUrl):
+        require_no_key_in_url(b"/v1/models", query.encode())
+
+
+def test_key__in_a_path__is_refused_and_other_urls_are_not() -> None:
+    with pytest.raises(KeyInUrl):
+        require_no_key_in_url(f"/v1/models/{MADE}".encode(), b"")
+
+    require_no_key_in_url(b"/v1/da/blobs/0x5f5f", b"len=1&days=14&keyboard=apk_")

@@ -173,6 +173,40 @@ def test_journal__replaced__only_the_new_entries() -> None:
     assert [*ENTRIES[:2], ENTRIES[5]] == kept(disk)
 
 
+@pytest.mark.parametrize("fault", list(Fault)[:4])
+@pytest.mark.parametrize("is_power_cut", [False, True])
+def test_journal__replaced_while_it_lives__old_or_new_after_every_step(
+    fault: Fault, is_power_cut: bool
+) -> None:
+    """Who goes on after a refusal loses nothing that he is told is kept."""
+    for step in range(20):
+        disk = ForgetfulDisk()
+        faulty = FaultyDisk(disk, fault, at_step=1_000)
+        journal, more = opened(faulty), []
+
+        async def go_on(journal=journal, faulty=faulty, step=step, more=more) -> None:
+            for entry in ENTRIES:
+                await journal.append(entry)
+            faulty.arm(step)
+            with suppress(StoreBroken, StoreFull):
+                journal.replace(ENTRIES[4:])
+            await journal.append(Entry(9, b"more"))
+            more.append(Entry(9, b"more"))
+
+        with suppress(Crashed, StoreBroken, StoreFull):
+            asyncio.run(go_on())
+        if is_power_cut:
+            disk.cut_power()
+        found = kept(disk)
+        past = [one for one in found if one.kind != 9]
+        assert past in (ENTRIES, ENTRIES[4:])
+        assert found[len(past) :] == more or (not more and len(found) == len(past) + 1)
+        if faulty.steps <= step:
+            assert (past, more) == (ENTRIES[4:], [Entry(9, b"more")])
+            return
+    pytest.fail("never came to an end")
+
+
 def test_journal__entry_too_long__refused() -> None:
     with pytest.raises(EntryTooLong):
         asyncio.run(opened(ForgetfulDisk()).append(Entry(1, bytes(1 << 24))))

@@ -30,7 +30,11 @@ def test_connection__of_a_home__is_what_its_gateway_wrote(tmp_path: Path) -> Non
     found = Connection.at_home(tmp_path)
 
     assert found == Connection(
-        "http://127.0.0.1:1", tmp_path / "devnet.json", "http://127.0.0.1:2", "apg_secret"
+        "http://127.0.0.1:1",
+        tmp_path / "devnet.json",
+        "http://127.0.0.1:2",
+        "apg_secret",
+        simulated_root=tmp_path / "devnet" / "tee" / "root.der",
     )
     assert "apg_secret" not in repr(found)
 

@@ -157,7 +157,7 @@ def test_inv_sto_15__seats_do_anything__right_bytes_or_a_loud_failure_and_honest
         except InsufficientShards:
             return None, set()
         try:
-            pieces = [piece async for piece in getter.plain(content)]
+            pieces = [bytes(piece) async for piece in getter.plain(content)]
         except InsufficientShards:
             pieces = None
         blamed = {one.operator for one in content.opened.book.records}

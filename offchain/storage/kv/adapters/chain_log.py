@@ -81,6 +81,10 @@ class InlineSink:
         self._sender = sender
         self._publish = publish
 
+    def widen(self, publish: Callable[[str, bytes], bytes]) -> None:
+        """Bring long batches too, from here on."""
+        self._publish = publish
+
     def append(self, key: str, streams: Sequence[bytes], batch: bytes) -> int:
         if len(batch) <= MAX_INLINE_BYTES:
             call = self._client.append_inline(streams, batch)

@@ -4,13 +4,11 @@ import logging
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from offchain.core.errors import ApogeeError, InvalidInput, NotFound
 from offchain.node.http_face import problem, status_of
 from offchain.storage.kv.adapters.http_face import KvFace, add_kv_routes
-from offchain.storage.kv.errors import RequestInvalid
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +31,6 @@ def _add_errors(app: FastAPI) -> None:
     async def refuse(request: Request, error: ApogeeError) -> Response:
         log.info("request_refused", extra={"code": error.code, "path": request.url.path[:200]})
         return problem(error, status_of(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        wrong = RequestInvalid(parameter=where[:80], why=str(first["msg"])[:200])
-        return problem(wrong, HTTPStatus.BAD_REQUEST)
 
     @app.exception_handler(HTTPException)
     async def unknown_route(_: Request, error: HTTPException) -> Response:

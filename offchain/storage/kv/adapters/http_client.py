@@ -5,9 +5,9 @@ out of here.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,15 +15,26 @@ import aiohttp
 from pydantic_core import from_json
 
 from offchain.core.errors import ApogeeError
-from offchain.storage.kv.answer import Answer, Json, Label, parse_answer, parse_cell, parse_root
+from offchain.storage.false_root import SignedRoot
+from offchain.storage.kv.answer import (
+    Answer,
+    Json,
+    Label,
+    parse_answer,
+    parse_cell,
+    parse_root,
+    parse_signed_root,
+)
+from offchain.storage.kv.batch_frame import encode_batch
 from offchain.storage.kv.cells import Cell, Space
 from offchain.storage.kv.errors import AnswerMalformed, OpRefused, ReplicaUnreachable
-from offchain.storage.kv.op import Subject, encode_batch
+from offchain.storage.kv.op import Subject
 from offchain.storage.kv.promise import SoftAck
 from offchain.storage.kv.proof import StreamRoot
 
 MAX_ANSWER_BYTES: Final = 16 << 20
 MAX_EVENT_BYTES: Final = 1 << 20
+MAX_STREAMS: Final = 65_536
 _DEAF: Final = aiohttp.ClientTimeout(total=None, sock_read=60)
 
 
@@ -61,7 +72,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An entry that wrote keys; `keys` None: some events were missed."""
+    """An entry that wrote keys; `keys` None: some were missed, empty: the watch begins here."""
 
     seq: int
     keys: tuple[bytes, ...] | None
@@ -152,6 +163,42 @@ class HttpKvClient:
             raise AnswerMalformed(reason=str(error)[:80]) from error
         return _whole(body, "applied"), _whole(body, "final"), _whole(body, "head"), root
 
+    async def streams(self) -> list[bytes]:
+        """The streams that the replica says it holds."""
+        found = (await self._get("/v1/kv", {})).get("streams")
+        try:
+            streams = [_bytes(one) for one in found] if isinstance(found, list) else []
+        except (ValueError, TypeError) as error:
+            raise AnswerMalformed(reason=str(error)[:80]) from error
+        return [one for one in streams[:MAX_STREAMS] if len(one) == 32]
+
+    async def signed_root(
+        self, stream: bytes, *, group: int, seq: int | None = None, epoch: int | None = None
+    ) -> SignedRoot:
+        """The replica's word for a root; the signature is not checked here."""
+        query = {"group": str(group)}
+        query |= {} if seq is None else {"seq": str(seq)}
+        query |= {} if epoch is None else {"epoch": str(epoch)}
+        body = await self._get(f"/v1/kv/{stream.hex()}/root", query)
+        return parse_signed_root(body, stream)
+
+    async def snapshot(self, stream: bytes, path: Path, *, most: int) -> None:
+        """The replica's newest snapshot, into a file. Raises: AnswerMalformed when it is longer."""
+        url = f"{self._origin}/v1/kv/{stream.hex()}/snapshot"
+        try:
+            async with self._session().get(url, timeout=_DEAF, allow_redirects=False) as answer:
+                if answer.status != 200:
+                    raise _refusal(answer.status, await answer.content.read(1 << 14))
+                size = 0
+                with path.open("wb") as file:
+                    async for piece in answer.content.iter_chunked(1 << 20):
+                        size += len(piece)
+                        if size > most:
+                            raise AnswerMalformed(bytes=size, maximum=most)
+                        await asyncio.to_thread(file.write, piece)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise ReplicaUnreachable(reason=type(error).__name__) from error
+
     async def watch(self, stream: bytes, prefix: bytes = b"") -> AsyncIterator[Written]:
         """Entries that wrote keys with this prefix, as they are applied. Raises as `read`."""
         url = f"{self._origin}/v1/kv/{stream.hex()}/watch"
@@ -218,7 +265,7 @@ async def _events(content: aiohttp.StreamReader) -> AsyncIterator[Written]:
         if text.startswith("event: "):
             kind = text[7:]
         elif text.startswith("data: ") and kind in ("open", "entry", "gap"):
-            body = _object(json.loads(text[6:]))
+            body = _object(from_json(text[6:]))
             if kind == "gap":
                 yield Written(0, None)
             else:

@@ -8,6 +8,8 @@
   GET  /v1/kv/{stream}/nonces/{subject}             the last nonce of a signer, promises included
   GET  /v1/kv/{stream}/ops/{digest}                 what became of an operation
   POST /v1/kv/{stream}/ops                          a batch of operations; promises or outcomes
+  GET  /v1/kv/{stream}/root?group=&seq=&epoch=      this seat's signed word for a final root
+  GET  /v1/kv/{stream}/snapshot                     the newest snapshot under a posted root
   GET  /v1/kv/openapi.json
 
 Keys, prefixes and subjects are hexadecimal. Errors are problem documents.
@@ -19,24 +21,36 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
-from offchain.node.http_face import drain
+from offchain.node.http_face import drain, problem
 from offchain.node.peer_limits import PeerLimits
-from offchain.storage.kv.answer import Label, cell_json, found_json, root_json
+from offchain.storage.kv.answer import Label, cell_json, found_json, root_json, signed_root_json
+from offchain.storage.kv.batch_frame import split_batch
 from offchain.storage.kv.batcher import Batcher
 from offchain.storage.kv.cells import MAX_KEY_BYTES, Space, element_key, require_key
-from offchain.storage.kv.errors import BatcherFull, OpMalformed, RequestInvalid, StreamNotFollowed
+from offchain.storage.kv.errors import (
+    BatcherFull,
+    OpMalformed,
+    RequestInvalid,
+    SnapshotMissing,
+    StreamNotFollowed,
+)
 from offchain.storage.kv.follow import Replica
 from offchain.storage.kv.hot import HotState
-from offchain.storage.kv.op import Scheme, Subject, split_batch
+from offchain.storage.kv.op import Scheme, Subject
+from offchain.storage.kv.outcome import Outcome
 from offchain.storage.kv.promise import SoftAck
 from offchain.storage.kv.proof import Proof
-from offchain.storage.kv.replay import Outcome, Replayed
+from offchain.storage.kv.replay import Replayed
+from offchain.storage.kv.sign_root import SignRoots
+from offchain.storage.kv.snapshot_shelf import SnapshotShelf
 from offchain.storage.kv.state import Found, StreamView
 
 JSON: Final = "application/json"
@@ -45,11 +59,14 @@ MAX_SCAN: Final = 1_000
 MAX_SCAN_BYTES: Final = 4 << 20
 MAX_OPS: Final = 4_096
 MAX_BODY_BYTES: Final = 8 << 20
-MAX_WATCHERS: Final = 256
+MAX_WATCHERS: Final = 64
 WAITING_EVENTS: Final = 256
 HEARTBEAT_SECONDS: Final = 15.0
 _NO_PROOF: Final = Proof(())
 MAX_INDEX: Final = (1 << 63) - 1
+MAX_NUMBER: Final = (1 << 64) - 1
+Number = Annotated[int, Query(ge=0, le=MAX_NUMBER)]
+MaybeNumber = Annotated[int | None, Query(ge=0, le=MAX_NUMBER)]
 LabelText = Annotated[Label, Query(description="hot, logged or final")]
 
 
@@ -70,16 +87,27 @@ class KvFace:
     limits: PeerLimits
     hot: HotState | None = None
     batcher: Batcher | None = None
+    signer: SignRoots | None = None
+    shelf: SnapshotShelf | None = None
     watchers: int = field(default=0)
 
 
 def add_kv_routes(app: FastAPI, face: KvFace) -> None:
     """Put the routes of streams on a node's application, which turns errors into problems."""
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        wrong = RequestInvalid(parameter=where[:80], why=str(first["msg"])[:200])
+        return problem(wrong, HTTPStatus.BAD_REQUEST)
+
     router = APIRouter(prefix="/v1/kv", tags=["key-value streams"])
     _add_reads(router, face)
     _add_scan(router, face)
     _add_writes(router, face)
     _add_watch(router, face)
+    _add_replica(router, face)
 
     @router.get("/openapi.json", include_in_schema=False)
     async def openapi() -> dict[str, Any]:
@@ -210,6 +238,34 @@ def _add_watch(router: APIRouter, face: KvFace) -> None:
             raise BatcherFull(watchers=face.watchers)
         events = _events(face, wanted, first, seq)
         return StreamingResponse(events, media_type=EVENTS, headers={"Cache-Control": "no-store"})
+
+
+def _add_replica(router: APIRouter, face: KvFace) -> None:
+    @router.get("/{stream}/root")
+    async def root(
+        stream: str,
+        request: Request,
+        group: Number,
+        seq: MaybeNumber = None,
+        epoch: MaybeNumber = None,
+    ) -> Response:
+        """What this seat stands for: the final root after an entry, signed for a group."""
+        face.limits.require(_peer(request))
+        wanted = _digest(stream)
+        if face.signer is None or wanted not in face.replica.streams:
+            raise StreamNotFollowed(stream=stream[:80])
+        claim = await asyncio.to_thread(face.signer.sign, wanted, group, seq=seq, epoch=epoch)
+        return _json(signed_root_json(claim))
+
+    @router.get("/{stream}/snapshot")
+    async def snapshot(stream: str, request: Request) -> Response:
+        """The whole state in one file (AKS1), to open another replica with."""
+        face.limits.require(_peer(request))
+        wanted = _digest(stream)
+        if face.shelf is None:
+            raise SnapshotMissing(stream=stream[:80])
+        _, path = await asyncio.to_thread(face.shelf.newest, wanted)
+        return FileResponse(path, media_type="application/octet-stream")
 
 
 async def _events(face: KvFace, stream: bytes, prefix: bytes, seq: int) -> AsyncIterator[str]:

@@ -6,6 +6,7 @@ with the whole key before the value, and are put in order when they are read.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ import lmdb
 
 from offchain.core.hashing import DIGEST_BYTES, keccak
 from offchain.storage.kv.errors import StoreFailed
-from offchain.storage.kv.ports import Changes, Reader
+from offchain.storage.kv.ports import Block, Changes, Reader
 
 FOLDER: Final = "streams.lmdb"
 MAP_BYTES: Final = 1 << 36
@@ -55,11 +56,14 @@ class LmdbStore:
         except lmdb.Error as error:
             raise StoreFailed(file=FOLDER, reason=str(error)) from error
 
-    def load(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+    def load(self, pairs: Iterable[tuple[bytes, bytes]], blocks: Iterable[Block] = ()) -> None:
+        held = (pair for block in blocks for pair in block.pairs())
         try:
             with self._environment.begin(write=True) as transaction:
                 cursor = transaction.cursor()
-                cursor.putmulti((_stored(key), _framed(key, value)) for key, value in pairs)
+                cursor.putmulti(
+                    (_stored(key), _framed(key, value)) for key, value in chain(held, pairs)
+                )
         except lmdb.Error as error:
             raise StoreFailed(file=FOLDER, reason=str(error)) from error
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import RLock
 
-from offchain.storage.kv.ports import Changes, Reader
+from offchain.storage.kv.ports import Block, Changes, Reader
 
 
 class MemoryStore:
@@ -34,8 +34,9 @@ class MemoryStore:
             for key, value in changes.items():
                 self._set(key, value)
 
-    def load(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        whole = dict(pairs)
+    def load(self, pairs: Iterable[tuple[bytes, bytes]], blocks: Iterable[Block] = ()) -> None:
+        whole = dict(pair for block in blocks for pair in block.pairs())
+        whole |= dict(pairs)
         with self._lock:
             self._values |= whole
             self._order = sorted(self._values)

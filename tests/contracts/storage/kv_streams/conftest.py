@@ -1,7 +1,6 @@
 """Streams on a log of their own for all of their tests."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import boa
@@ -9,10 +8,10 @@ import pytest
 
 from offchain.storage.stream_book import StreamBook
 from tests.support.native_evm import keep_moment, return_to
+from tests.support.refusal import Refused, refusing
 from tests.support.staking import a_wallet
 from tests.support.storage_log import LogSite, deploy_log
 
-Refused = Callable[[str], AbstractContextManager[None]]
 SALT = bytes(31) + b"\7"
 
 
@@ -60,11 +59,6 @@ def writer() -> str:
 
 
 @pytest.fixture
-def stranger() -> str:
-    return a_wallet("stranger")
-
-
-@pytest.fixture
 def stream(site: LogSite, owner: str) -> bytes:
     """The owner's stream."""
     return bytes(site.kv.create(SALT, sender=owner))
@@ -85,14 +79,5 @@ def picture(site: LogSite, stream: bytes, accounts: tuple[str, ...]) -> tuple[An
 def refused(
     site: LogSite, stream: bytes, owner: str, admin: str, writer: str, stranger: str
 ) -> Refused:
-    """The call inside reverts with exactly this reason and moves nothing."""
-
-    @contextmanager
-    def check(reason: str) -> Iterator[None]:
-        accounts = (owner, admin, writer, stranger)
-        before = picture(site, stream, accounts)
-        with boa.reverts(reason):
-            yield
-        assert before == picture(site, stream, accounts)
-
-    return check
+    accounts = (owner, admin, writer, stranger)
+    return refusing(lambda: picture(site, stream, accounts))

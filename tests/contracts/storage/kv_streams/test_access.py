@@ -12,9 +12,10 @@ from offchain.storage.kv.proof import stream_id
 from offchain.storage.kv.roles import Action, Role
 from offchain.storage.log_entries import parse_access
 from offchain.storage.stream_book import Grant, StreamBook
-from tests.contracts.storage.kv_streams.conftest import SALT, Refused
+from tests.contracts.storage.kv_streams.conftest import SALT
 from tests.support.da import raw
 from tests.support.kv_streams import a_grant, account, grant_tuple, written
+from tests.support.refusal import Refused
 from tests.support.storage_log import LogSite, logged, storage_deployer
 
 KEY = Subject.public_key(bytes(range(64)))
@@ -265,6 +266,7 @@ def test_change__no_such_stream__is_refused(site: LogSite, owner: str, refused: 
 
 def test_constructor__no_contract__is_refused(site: LogSite, stranger: str) -> None:
     deployer = storage_deployer("KVStreams")
-    for addresses in ((stranger, site.seats.address), (site.log.address, stranger)):
+    log, seats, stake = site.log.address, site.seats.address, site.da.stake.address
+    for addresses in ((stranger, seats, stake), (log, stranger, stake), (log, seats, stranger)):
         with boa.reverts("kv_streams: no contract"):
             deployer.deploy(*addresses)

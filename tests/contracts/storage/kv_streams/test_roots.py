@@ -1,92 +1,30 @@
 """Roots of streams: posted by enough seats of a replica group, and values proven under them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import boa
 import pytest
 
 from offchain.core.hashing import keccak
 from offchain.storage.kv.proof import EMPTY, Leaf, Proof, StreamRoot, node_digest
-from offchain.storage.stream_book import StreamBook, root_digest, streams_domain
-from tests.contracts.storage.kv_streams.conftest import SALT
+from offchain.storage.stream_book import StreamBook, streams_domain
 from tests.support.da import raw
 from tests.support.kv_streams import leaf_tuple, root_tuple
 from tests.support.native_evm import keep_moment, return_to
+from tests.support.rooted_stream import SALT, Rooted, deploy_rooted
 from tests.support.staking import EPOCH, a_wallet
-from tests.support.storage_log import LogSite, deploy_log
-from tests.support.storage_seats import SeatSite, deploy_seats, open_group, signed
 
 RIGHT_HASH, LEFT_HASH = b"\x80" + bytes(31), bytes(32)
-
-
-@dataclass(frozen=True, slots=True)
-class Rooted:
-    """A stream, a replica group and, beside them, a group of another profile."""
-
-    site: LogSite
-    seats: SeatSite
-    group: int
-    other_group: int
-    stream: bytes
-    owner: str
-
-    def root(self, **changes: Any) -> StreamRoot:
-        return replace(StreamRoot(self.stream, 0, 1, keccak(b"tree"), 2, 700), **changes)
-
-    def post(
-        self,
-        root: StreamRoot,
-        *,
-        absent: tuple[int, ...] = (),
-        group: int | None = None,
-        digest: bytes | None = None,
-        keys: bytes | None = None,
-    ) -> None:
-        named = self.group if group is None else group
-        stated = self.digest(root, named) if digest is None else digest
-        bitmap, signature, absent_keys = signed(self.seats, self.group, stated, absent=absent)
-        self.site.kv.post_root(
-            root_tuple(root),
-            named,
-            bitmap,
-            absent_keys if keys is None else keys,
-            signature,
-            sender=a_wallet("relayer"),
-        )
-
-    def digest(self, root: StreamRoot, group: int) -> bytes:
-        domain = streams_domain(chain_id=self.site.chain_id, streams=raw(self.site.kv.address))
-        return root_digest(domain, root, group)
-
-    def picture(self) -> tuple[Any, ...]:
-        kv = self.site.kv
-        return tuple(kv.stream(self.stream)), [kv.root_of(self.stream, seq) for seq in range(4)]
-
-    @contextmanager
-    def refused(self, reason: str) -> Iterator[None]:
-        """The call inside reverts with exactly this reason and moves nothing."""
-        before = self.picture()
-        with boa.reverts(reason):
-            yield
-        assert before == self.picture()
 
 
 @pytest.fixture(scope="session")
 def posted_nothing(native_evm: None) -> Iterator[Rooted]:
     boa.env.set_random_seed("replicas of streams")
     with boa.env.anchor():
-        with boa.env.prank(boa.env.generate_address("deployer")):
-            seats = deploy_seats()
-            site = deploy_log(seats=seats.seats)
-        boa.env.time_travel(seconds=EPOCH)
-        replicas, others = open_group(seats, "replica"), open_group(seats, "local")
-        owner = a_wallet("owner")
-        stream = bytes(site.kv.create(SALT, sender=owner))
+        rooted = deploy_rooted()
         keep_moment("roots")
-        yield Rooted(site, seats, replicas, others, stream, owner)
+        yield rooted
 
 
 @pytest.fixture
@@ -98,7 +36,9 @@ def rooted(at_its_moment: None, posted_nothing: Rooted) -> Rooted:
 @pytest.mark.parametrize("absent", [(), (3,)])
 def test_post_root__enough_seats__is_kept(rooted: Rooted, absent: tuple[int, ...]) -> None:
     root, kv = rooted.root(), rooted.site.kv
-    assert rooted.digest(root, rooted.group) == kv.root_digest(root_tuple(root), rooted.group)
+    epoch = rooted.epoch
+    stated = kv.root_digest(root_tuple(root), rooted.group, epoch)
+    assert rooted.digest(root, rooted.group) == stated
 
     rooted.post(root, absent=absent)
 
@@ -111,7 +51,11 @@ def test_post_root__enough_seats__is_kept(rooted: Rooted, absent: tuple[int, ...
         2,
         700,
     )
+    silent = sum(1 << seat for seat in absent)
+    assert (event.epoch, event.silent) == (epoch, silent)
     assert root.digest == kv.root_of(rooted.stream, 0)
+    post = tuple(kv.post_of(rooted.stream, 0))
+    assert post == (root.digest, rooted.group, epoch, boa.env.timestamp, silent)
     assert tuple(kv.stream(rooted.stream)) == (
         rooted.owner,
         1,
@@ -129,6 +73,7 @@ def test_post_root__too_few_or_not_their_word__is_refused(rooted: Rooted) -> Non
         keccak(b"anything"),
         rooted.digest(rooted.root(keys=3), rooted.group),
         rooted.digest(root, rooted.other_group),
+        rooted.digest(root, rooted.group, rooted.epoch - 1),
     ):
         with rooted.refused("seat_keys: wrong signature"):
             rooted.post(root, digest=digest)
@@ -150,6 +95,19 @@ def test_post_root__not_in_the_log_or_no_such_generation__is_refused(rooted: Roo
             rooted.post(rooted.root(generation=generation))
     with rooted.refused("kv_streams: no such stream"):
         rooted.post(rooted.root(stream=keccak(b"nobody's")))
+
+
+def test_post_root__of_another_epoch__is_refused(rooted: Rooted) -> None:
+    root, epoch = rooted.root(), rooted.epoch
+    with rooted.refused("kv_streams: another epoch"):
+        rooted.post(root, epoch=epoch + 1)
+    boa.env.time_travel(seconds=2 * EPOCH)
+    with rooted.refused("kv_streams: another epoch"):
+        rooted.post(root, epoch=epoch)
+
+    rooted.post(root, epoch=epoch + 1)
+
+    assert rooted.site.kv.post_of(rooted.stream, 0).epoch == epoch + 1 == rooted.epoch - 1
 
 
 def test_post_root__as_new_or_older__is_refused(rooted: Rooted) -> None:

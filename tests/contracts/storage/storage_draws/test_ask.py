@@ -3,7 +3,7 @@
 import boa
 import pytest
 
-from tests.contracts.storage.storage_draws.conftest import Refused
+from tests.support.refusal import Refused
 from tests.support.staking import CUTOFF, EPOCH, a_wallet, an_operator
 from tests.support.storage_seats import CAPACITY, LONGEST, PRICE, SeatSite, ask
 

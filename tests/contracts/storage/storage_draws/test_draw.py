@@ -8,7 +8,7 @@ import pytest
 
 from offchain.storage.model import profile_named
 from offchain.storage.seat_draw import collateral_for, draw_calls, hit_of
-from tests.contracts.storage.storage_draws.conftest import Refused
+from tests.support.refusal import Refused
 from tests.support.staking import COIN, DAY, EPOCH, STORAGE, a_wallet
 from tests.support.storage_seats import (
     FAILED,

@@ -1,7 +1,6 @@
 """One log on real stake, data availability and market for all of its tests."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import boa
@@ -9,10 +8,9 @@ import pytest
 
 from tests.support.da import draw, to_first_epoch
 from tests.support.native_evm import keep_moment, return_to
+from tests.support.refusal import Refused, refusing
 from tests.support.staking import a_wallet
 from tests.support.storage_log import KeyHolder, LogSite, a_key_holder, deploy_log
-
-Refused = Callable[[str], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +48,6 @@ def payer() -> str:
     return a_wallet("payer")
 
 
-@pytest.fixture
-def stranger() -> str:
-    return a_wallet("stranger")
-
-
 def picture(site: LogSite) -> tuple[Any, ...]:
     """What a refused call must leave as it was."""
     log = site.log
@@ -71,13 +64,4 @@ def picture(site: LogSite) -> tuple[Any, ...]:
 
 @pytest.fixture
 def refused(site: LogSite) -> Refused:
-    """The call inside reverts with exactly this reason and moves nothing."""
-
-    @contextmanager
-    def check(reason: str) -> Iterator[None]:
-        before = picture(site)
-        with boa.reverts(reason):
-            yield
-        assert before == picture(site)
-
-    return check
+    return refusing(lambda: picture(site))

@@ -8,8 +8,9 @@ from offchain.core.hashing import keccak
 from offchain.core.typed_data import words
 from offchain.storage.kv.entry import NO_BLOB, Batch
 from offchain.storage.log_entries import EntryKind, batch_id, encode_batch, parse_batch
-from tests.contracts.storage.storage_log.conftest import Refused, picture
+from tests.contracts.storage.storage_log.conftest import picture
 from tests.support.da import raw
+from tests.support.refusal import Refused
 from tests.support.storage_log import (
     LogSite,
     an_available_blob,

@@ -15,8 +15,8 @@ from offchain.storage.log_entries import (
     submission_digest,
     submission_domain,
 )
-from tests.contracts.storage.storage_log.conftest import Refused
 from tests.support.da import raw
+from tests.support.refusal import Refused
 from tests.support.staking import COIN, EPOCH
 from tests.support.storage_log import (
     MAX_COST,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from offchain.core.hashing import keccak
 from offchain.storage.log_book import LogBook, LogTree, Placed, is_entry
 from offchain.storage.log_entries import EntryKind
-from tests.contracts.storage.storage_log.conftest import Refused
+from tests.support.refusal import Refused
 from tests.support.staking import EPOCH
 from tests.support.storage_log import LogSite, logged
 

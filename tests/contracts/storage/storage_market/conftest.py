@@ -44,18 +44,13 @@ def owner() -> str:
     return a_wallet("owner")
 
 
-@pytest.fixture
-def stranger() -> str:
-    return a_wallet("stranger")
-
-
 def picture(site: MarketSite) -> tuple[Any, ...]:
     """What a refused call must leave as it was."""
     market = site.market
     return (
         [tuple(market.group(group)) for group in GROUPS],
         market.total_kept(),
-        market.seats(),
+        market.SEATS(),
         market.proofs(),
         boa.env.get_balance(market.address),
     )

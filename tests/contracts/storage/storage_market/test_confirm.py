@@ -103,6 +103,20 @@ def test_confirm__several_files__kept_bytes_are_numbered_one_after_the_other(
     assert site.market.file(second).leaves == duty.end
 
 
+def test_owed_at__a_stored_file__says_what_duty_and_bytes_at_say(
+    site: MarketSite, owner: str
+) -> None:
+    first, second = (stored(site, a_file(owner, nonce=nonce)) for nonce in range(2))
+    epoch = site.clock().epoch_of(boa.env.timestamp) + 1
+
+    owed, duty = site.market.owed_at(second, epoch), site.market.duty(second)
+
+    shared = "root", "group", "first_byte", "bytes", "length", "profile", "end"
+    assert [getattr(duty, name) for name in shared] == [getattr(owed, name) for name in shared]
+    assert 2 * site.market.file(first).bytes == owed.numbered == site.market.bytes_at(1, epoch)
+    assert site.market.owed_at(second, epoch - 1).numbered == 0
+
+
 def test_bytes_at__files_in_many_epochs__what_was_numbered_before_stands_still(
     site: MarketSite, owner: str
 ) -> None:

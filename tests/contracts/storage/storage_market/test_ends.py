@@ -130,6 +130,7 @@ def test_void__by_the_proofs__settled_at_once(
     assert FileState.VOID is FileState(site.market.file(file_id).state)
     assert 10**15 - cost(3 * PRICE * 77) == site.market.credit_of(owner)
     assert (site.market.duty(file_id).end, site.market.group(1).bytes) == (0, 0)
+    assert site.market.owed_at(file_id, 0).end == 0
     with refused("file_records: not stored", file_id):
         site.market.void(file_id, sender=site.proofs)
 

@@ -14,23 +14,29 @@ NOBODY = "0x" + bytes(20).hex()
 def test_wire__again_or_by_a_stranger__refused(
     site: MarketSite, stranger: str, refused: Refused
 ) -> None:
-    pair = (site.seats.address, site.proofs)
     with refused("storage_market: not governance"):
-        site.market.wire(*pair, sender=stranger)
+        site.market.wire(site.proofs, sender=stranger)
     with refused("storage_market: wired already"):
-        site.market.wire(*pair, sender=site.base.governance)
+        site.market.wire(site.proofs, sender=site.base.governance)
 
 
 def test_wire__no_contract__refused(site: MarketSite, stranger: str) -> None:
-    base = site.base
-    fresh = storage_deployer("StorageMarket").deploy(
-        base.log.address, base.da.stake.address, base.da.beacon.address, stranger, windows()
-    )
+    fresh = storage_deployer("StorageMarket").deploy(*around(site), stranger, windows())
 
-    for pair in ((NOBODY, site.proofs), (site.proofs, NOBODY)):
-        with boa.reverts("storage_market: no contract"):
-            fresh.wire(*pair, sender=stranger)
-    assert fresh.seats() == NOBODY
+    with boa.reverts("storage_market: no contract"):
+        fresh.wire(NOBODY, sender=stranger)
+    assert fresh.proofs() == NOBODY
+
+
+def around(site: MarketSite) -> list[str]:
+    """The contracts that a market is deployed on."""
+    base = site.base
+    return [
+        base.log.address,
+        site.seats.address,
+        base.da.stake.address,
+        base.da.beacon.address,
+    ]
 
 
 def windows(confirm: int = 36, grace: int = 6 * EPOCH, repair: int = 2) -> tuple[int, ...]:
@@ -51,14 +57,9 @@ def windows(confirm: int = 36, grace: int = 6 * EPOCH, repair: int = 2) -> tuple
 def test_deploy__bad_windows__refused(
     site: MarketSite, changes: dict[str, int], reason: str
 ) -> None:
-    base = site.base
     with boa.reverts(reason):
         storage_deployer("StorageMarket").deploy(
-            base.log.address,
-            base.da.stake.address,
-            base.da.beacon.address,
-            base.governance,
-            windows(**changes),
+            *around(site), site.base.governance, windows(**changes)
         )
 
 
@@ -66,17 +67,17 @@ def test_deploy__bad_windows__refused(
     ("place", "reason"),
     [
         (0, "storage_market: no contract"),
-        (1, "settlement: no contract"),
-        (2, "placement: no contract"),
+        (1, "storage_market: no contract"),
+        (2, "settlement: no contract"),
+        (3, "placement: no contract"),
     ],
 )
 def test_deploy__no_contract__refused(site: MarketSite, place: int, reason: str) -> None:
-    base = site.base
-    around = [base.log.address, base.da.stake.address, base.da.beacon.address]
-    around[place] = NOBODY
+    contracts = around(site)
+    contracts[place] = NOBODY
 
     with boa.reverts(reason):
-        storage_deployer("StorageMarket").deploy(*around, base.governance, windows())
+        storage_deployer("StorageMarket").deploy(*contracts, site.base.governance, windows())
 
 
 def test_views__unknown_file__all_zero(site: MarketSite) -> None:

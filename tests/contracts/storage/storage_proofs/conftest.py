@@ -1,13 +1,13 @@
 """A group of 32 seats held by three operators in turn, keeping one file; nobody measured yet."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import boa
 import pytest
 
 from tests.support.native_evm import keep_moment, return_to
+from tests.support.refusal import Refused, refusing
 from tests.support.staking import CUTOFF, EPOCH, STORAGE, a_wallet
 from tests.support.storage_proofs import (
     DURABLE,
@@ -20,8 +20,6 @@ from tests.support.storage_proofs import (
     store,
     to_epoch,
 )
-
-Unmoved = Callable[[str], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +56,6 @@ def site(seated: ProofsSite, files: list[AFile]) -> ProofsSite:
     return seated
 
 
-@pytest.fixture
-def stranger() -> str:
-    return a_wallet("stranger")
-
-
 def picture(site: ProofsSite, group: int = GROUP) -> tuple[Any, ...]:
     """All that a refused call must leave as it was."""
     pools = [operator.pool(STORAGE) for operator in site.operators]
@@ -79,14 +72,5 @@ def picture(site: ProofsSite, group: int = GROUP) -> tuple[Any, ...]:
 
 
 @pytest.fixture
-def unmoved(site: ProofsSite) -> Unmoved:
-    """The call inside reverts with exactly this reason and moves nothing."""
-
-    @contextmanager
-    def check(reason: str) -> Iterator[None]:
-        before = picture(site)
-        with boa.reverts(reason):
-            yield
-        assert before == picture(site)
-
-    return check
+def unmoved(site: ProofsSite) -> Refused:
+    return refusing(lambda: picture(site))

@@ -7,8 +7,8 @@ from offchain.core.field import MODULUS, Elements
 from offchain.core.hashing import keccak
 from offchain.core.matrix.encode import EncodedBlob
 from offchain.storage.model import Segment
-from tests.contracts.storage.storage_proofs.conftest import Unmoved
 from tests.support.da_encoding import honest, opening_of, path_of, shown_row, tampered
+from tests.support.refusal import Refused
 from tests.support.storage_proofs import ANSWER, GROUP, AFile, ProofsSite, a_file, store, to_epoch
 
 LENGTH = 1_000_000
@@ -73,7 +73,7 @@ def test_prove_bad_row__no_field_element__needs_no_opening(site: ProofsSite, str
 
 
 def test_prove_bad_row__sound_row__is_refused(
-    site: ProofsSite, bad_matrix: EncodedBlob, stranger: str, unmoved: Unmoved
+    site: ProofsSite, bad_matrix: EncodedBlob, stranger: str, unmoved: Refused
 ) -> None:
     good, bad = file_of(honest(LENGTH)), file_of(bad_matrix)
     store(site, [good])
@@ -86,7 +86,7 @@ def test_prove_bad_row__sound_row__is_refused(
 
 
 def test_prove_bad_row__any_part_changed__is_refused(
-    site: ProofsSite, bad_matrix: EncodedBlob, stranger: str, unmoved: Unmoved
+    site: ProofsSite, bad_matrix: EncodedBlob, stranger: str, unmoved: Refused
 ) -> None:
     file = file_of(bad_matrix)
     store(site, [file])

@@ -7,7 +7,7 @@ import boa
 import pytest
 
 from offchain.storage.model import kept_bytes
-from tests.contracts.storage.storage_proofs.conftest import Unmoved
+from tests.support.refusal import Refused
 from tests.support.staking import COIN, EPOCH, STORAGE, a_member, a_wallet
 from tests.support.storage_proofs import (
     ANSWER,
@@ -65,7 +65,7 @@ def test_inv_sto_9__silence__fined_at_once_and_suspect(
 
 
 def test_default__before_the_window_ends__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     to_epoch(site, 10, offset=ANSWER)
 
@@ -73,7 +73,7 @@ def test_default__before_the_window_ends__is_refused(
         default(site, files, 10, SEAT)
 
 
-def test_default__twice__is_refused(site: ProofsSite, files: list[AFile], unmoved: Unmoved) -> None:
+def test_default__twice__is_refused(site: ProofsSite, files: list[AFile], unmoved: Refused) -> None:
     miss(site, files, 10)
 
     with unmoved("storage_proofs: punished already"):
@@ -81,7 +81,7 @@ def test_default__twice__is_refused(site: ProofsSite, files: list[AFile], unmove
 
 
 def test_default__seat_that_proved__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     prove(site, proof_of(site, files, 10, SEAT), 10, SEAT)
     to_epoch(site, 10, offset=LATE)
@@ -91,7 +91,7 @@ def test_default__seat_that_proved__is_refused(
 
 
 def test_default__seat_that_was_not_drawn__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     """Ten seats' bytes to a challenge: about three of 32 are drawn, the model says which."""
     rate = 10 * kept_by(files)
@@ -120,7 +120,7 @@ def store_later(site: ProofsSite, files: list[AFile]) -> None:
 
 
 def test_default__file_that_was_not_drawn_or_is_over__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     drawn = fallen(site, files, 10, SEAT)
     assert drawn is not None
@@ -143,7 +143,7 @@ def test_default__file_that_was_not_drawn_or_is_over__is_refused(
 
 
 def test_default__seat_that_nobody_held__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     """Of the epochs before it was drawn, and of those after it was lost, a seat owes nothing."""
     to_epoch(site, 11)
@@ -212,7 +212,7 @@ def test_default__suspect_seat__is_challenged_every_epoch(
 
 
 def test_default__file_the_seat_never_signed_for__suspect_but_not_fined(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     unsigned = [replace(one, kept=replace(one.kept, absent=1 << SEAT)) for one in files]
     store(site, unsigned)
@@ -270,7 +270,7 @@ def test_default__nothing_at_stake__only_suspect(site: ProofsSite, files: list[A
 
 
 def test_default__older_than_the_court_judges__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     end_of_evidence = site.clock.start_of(11) + EVIDENCE
     boa.env.time_travel(seconds=end_of_evidence + 1 - boa.env.timestamp)
@@ -280,7 +280,7 @@ def test_default__older_than_the_court_judges__is_refused(
 
 
 def test_default__forgotten_epoch__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     to_epoch(site, 74)
     prove(site, proof_of(site, files, 74, SEAT), 74, SEAT)
@@ -308,7 +308,7 @@ def test_declare_loss__a_quarter_of_the_fine_and_the_seat(
 
 
 def test_declare_loss__not_the_operator_or_nobodys_seat__is_refused(
-    site: ProofsSite, stranger: str, unmoved: Unmoved
+    site: ProofsSite, stranger: str, unmoved: Refused
 ) -> None:
     other = site.operators[(SEAT + 1) % 3]
     for who in (stranger, other.owner):

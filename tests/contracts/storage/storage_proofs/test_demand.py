@@ -10,8 +10,8 @@ import pytest
 from offchain.core.hashing import keccak
 from offchain.storage.onchain_proofs import Wanted
 from offchain.storage.proof_book import bond_wei
-from tests.contracts.storage.storage_proofs.conftest import Unmoved
 from tests.support.da_challenges import set_base_fee
+from tests.support.refusal import Refused
 from tests.support.staking import COIN, a_wallet
 from tests.support.storage_proofs import (
     ANSWER,
@@ -132,7 +132,7 @@ def test_answer__in_time__earns_the_bond(
 
 
 def test_answer__late_wrong_or_nobodys__is_refused(
-    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Refused
 ) -> None:
     demand(site, wanted, demander)
     owner = site.operators[SEAT % 3].owner
@@ -156,7 +156,7 @@ def test_answer__late_wrong_or_nobodys__is_refused(
 
 
 def test_demand__leaf_that_the_seat_does_not_owe__is_refused(
-    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Refused
 ) -> None:
     now = boa.env.timestamp
     absent = replace(files[1], kept=replace(files[1].kept, absent=1 << SEAT))
@@ -183,7 +183,7 @@ def test_demand__leaf_that_the_seat_does_not_owe__is_refused(
 
 
 def test_demand__same_leaf_twice__is_refused_while_open(
-    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Refused
 ) -> None:
     demand(site, wanted, demander)
     with unmoved("open_demands: open already"):
@@ -212,7 +212,7 @@ def test_demand__flood__doubles_every_sixteen(
 
 
 def test_demand__more_than_256_that_wait_for_one_operator__is_refused(
-    site: ProofsSite, wanted: Wanted, demander: str, unmoved: Unmoved
+    site: ProofsSite, wanted: Wanted, demander: str, unmoved: Refused
 ) -> None:
     for number in range(256):
         demand(site, replace(wanted, row=64 * SEAT + number // 4, leaf=number % 4), demander)
@@ -222,7 +222,7 @@ def test_demand__more_than_256_that_wait_for_one_operator__is_refused(
 
 
 def test_close__no_answer__bond_back_and_operator_fined_once(
-    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Refused
 ) -> None:
     """However many leaves are demanded of a seat in an epoch, its silence is one."""
     operator, second = site.operators[SEAT % 3], replace(wanted, leaf=0)
@@ -287,7 +287,7 @@ def test_close__court_barred__gives_the_bond_back(
 
 
 def test_withdraw__nothing_or_nowhere__is_refused(
-    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], wanted: Wanted, demander: str, unmoved: Refused
 ) -> None:
     zero = "0x" + "00" * 20
     with unmoved("credits: nothing to withdraw"):

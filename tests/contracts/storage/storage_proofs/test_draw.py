@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offchain.core.hashing import keccak
+from offchain.core.layout import columns_for
 from offchain.storage.challenge_draw import (
     Place,
     chance_of,
@@ -36,7 +37,7 @@ PROBE = """
 # pragma version 0.4.3
 from contracts.storage import challenge_draw
 from contracts.storage import challenge_rate
-from contracts.storage import segment_path
+from contracts.shared import segment_path
 
 
 @external
@@ -120,7 +121,9 @@ def test_place__any_byte__contract_and_model_agree(
 
     here = place_of(offset, length, profile, seat)
 
-    assert here == Place(*probe.place(offset, length, profile.number, seat))
+    segment, columns, row, leaf = probe.place(offset, length, profile.number, seat)
+    assert here == Place(segment, row, leaf)
+    assert columns_for(FileShape.of(length).length_of(segment)) == columns
     assert here.row in rows_of(profile, seat)
     assert here.leaf < columns_of(FileShape.of(length), here.segment) // 8
 

@@ -6,7 +6,7 @@ import boa
 import pytest
 
 from offchain.core.hashing import keccak
-from tests.contracts.storage.storage_proofs.conftest import Unmoved
+from tests.support.refusal import Refused
 from tests.support.staking import a_wallet
 from tests.support.storage_proofs import (
     ANSWER,
@@ -66,7 +66,7 @@ def test_prove__every_seat__its_own_leaf_of_its_own_rows(
 
 
 def test_prove__before_the_epoch_and_after_the_window__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     proof = proof_of(site, files, 10, SEAT)
     to_epoch(site, 10, offset=ANSWER + 1)
@@ -77,7 +77,7 @@ def test_prove__before_the_epoch_and_after_the_window__is_refused(
         prove(site, proof, 11, SEAT)
 
 
-def test_prove__twice__is_refused(site: ProofsSite, files: list[AFile], unmoved: Unmoved) -> None:
+def test_prove__twice__is_refused(site: ProofsSite, files: list[AFile], unmoved: Refused) -> None:
     proof = proof_of(site, files, 10, SEAT)
     prove(site, proof, 10, SEAT)
 
@@ -86,7 +86,7 @@ def test_prove__twice__is_refused(site: ProofsSite, files: list[AFile], unmoved:
 
 
 def test_prove__right_leaf_of_another_place__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     """Another leaf, another row of the shard, another seat's shard: all lie in the file."""
     proof = proof_of(site, files, 10, SEAT)
@@ -104,7 +104,7 @@ def test_prove__right_leaf_of_another_place__is_refused(
 
 
 def test_prove__file_that_was_not_drawn__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     proof = proof_of(site, files, 10, SEAT)
 
@@ -116,7 +116,7 @@ def test_prove__file_that_was_not_drawn__is_refused(
 
 
 def test_prove__file_of_another_group__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     proof = proof_of(site, files, 10, SEAT)
     drawn = next(one for one in files if one.id == proof.id)
@@ -127,7 +127,7 @@ def test_prove__file_of_another_group__is_refused(
 
 
 def test_prove__seat_that_the_profile_lacks__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     drawn = fallen(site, files, 10, 32)
     assert drawn is not None
@@ -138,7 +138,7 @@ def test_prove__seat_that_the_profile_lacks__is_refused(
 
 
 def test_prove__any_part_changed__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     proof = proof_of(site, files, 10, SEAT)
     short, flipped = proof.frame[:-32], bytearray(proof.frame)
@@ -157,7 +157,7 @@ def test_prove__any_part_changed__is_refused(
 
 
 def test_prove__file_over_when_the_window_ends__passes_to_the_next_attempt(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     owed_until = site.clock.start_of(10) + ANSWER
     first = proof_of(site, files, 10, SEAT)
@@ -176,7 +176,7 @@ def test_prove__file_over_when_the_window_ends__passes_to_the_next_attempt(
 
 
 def test_prove__owed_file_passed_over__is_refused(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     proof = proof_of(site, files, 10, SEAT)
     seventeen = [proof.id] * 16
@@ -217,7 +217,7 @@ def test_prove__suspect_seat__is_restored(site: ProofsSite, files: list[AFile]) 
 
 
 def test_prove__file_that_a_suspect_seat_never_signed_for__may_be_passed_over(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     to_epoch(site, 10, offset=ANSWER + 1)
     default(site, files, 10, SEAT)
@@ -237,7 +237,7 @@ def test_prove__file_that_a_suspect_seat_never_signed_for__may_be_passed_over(
 
 
 def test_prove__file_that_a_serving_seat_never_signed_for__may_not(
-    site: ProofsSite, files: list[AFile], unmoved: Unmoved
+    site: ProofsSite, files: list[AFile], unmoved: Refused
 ) -> None:
     unsigned = [replace(one, kept=replace(one.kept, absent=1 << SEAT)) for one in files[:2]]
     store(site, [*unsigned, files[2]])

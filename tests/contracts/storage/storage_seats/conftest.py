@@ -1,33 +1,21 @@
 """Eight operators of equal stake, and a durable group that they hold."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-
-import boa
 import pytest
 
-from tests.support.native_evm import keep_moment, return_to
-from tests.support.staking import EPOCH, a_wallet
-from tests.support.storage_seats import SeatSite, deploy_seats, open_group, picture
-
-Refused = Callable[[str], AbstractContextManager[None]]
+from tests.support.native_evm import return_to
+from tests.support.refusal import Refused, refusing
+from tests.support.storage_seats import SeatSite, open_group, picture
 
 
-@pytest.fixture(scope="session")
-def site(native_evm: None) -> Iterator[SeatSite]:
-    boa.env.set_random_seed("a site of seats")
-    with boa.env.anchor():
-        with boa.env.prank(boa.env.generate_address("deployer")):
-            deployed = deploy_seats()
-        boa.env.time_travel(seconds=EPOCH)
-        keep_moment("seats")
-        yield deployed
+@pytest.fixture
+def site(asking_operators: SeatSite) -> SeatSite:
+    return asking_operators
 
 
 @pytest.fixture(autouse=True)
-def at_its_moment(fresh_state: None, site: SeatSite) -> None:
+def at_its_moment(fresh_state: None, asking_operators: SeatSite) -> None:
     """Each test finds the clock as it was when the site was built."""
-    return_to("seats")
+    return_to("asked")
 
 
 @pytest.fixture
@@ -36,19 +24,5 @@ def group(site: SeatSite) -> int:
 
 
 @pytest.fixture
-def stranger() -> str:
-    return a_wallet("stranger")
-
-
-@pytest.fixture
 def refused(site: SeatSite) -> Refused:
-    """The call inside reverts with exactly this reason and moves nothing."""
-
-    @contextmanager
-    def check(reason: str) -> Iterator[None]:
-        before = picture(site)
-        with boa.reverts(reason):
-            yield
-        assert before == picture(site)
-
-    return check
+    return refusing(lambda: picture(site))

@@ -5,7 +5,7 @@ import pytest
 
 from offchain.core.hashing import keccak
 from offchain.storage.model import MAX_GROUP_BYTES
-from tests.contracts.storage.storage_seats.conftest import Refused
+from tests.support.refusal import Refused
 from tests.support.staking import DAY, EPOCH
 from tests.support.storage_log import MARKET_WINDOWS, storage_deployer
 from tests.support.storage_seats import (

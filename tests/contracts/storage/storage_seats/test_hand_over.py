@@ -5,7 +5,7 @@ import pytest
 
 from offchain.core.bls import aggregate_keys
 from offchain.storage.seat_draw import collateral_for
-from tests.contracts.storage.storage_seats.conftest import Refused
+from tests.support.refusal import Refused
 from tests.support.staking import COIN, DAY, EPOCH, STORAGE
 from tests.support.storage_seats import (
     LEAVING,

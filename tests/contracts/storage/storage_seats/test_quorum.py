@@ -6,7 +6,7 @@ import pytest
 from offchain.core.bls import aggregate_keys
 from offchain.core.hashing import keccak
 from offchain.storage.model import profile_named
-from tests.contracts.storage.storage_seats.conftest import Refused
+from tests.support.refusal import Refused
 from tests.support.staking import EPOCH, a_key, key_bytes, proof_of_possession
 from tests.support.storage_seats import (
     SeatSite,

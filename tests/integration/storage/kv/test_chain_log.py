@@ -7,10 +7,17 @@ import pytest
 
 from offchain.storage.kv.adapters.chain_log import ChainLog, InlineSink
 from offchain.storage.kv.adapters.memory_store import MemoryStore
+from offchain.storage.kv.batch_frame import encode_batch
 from offchain.storage.kv.cells import Space
 from offchain.storage.kv.errors import PayloadUnavailable
 from offchain.storage.kv.follow import Replica, ReplicaParts
-from offchain.storage.kv.op import AccountKey, Mode, Op, domain_separator, encode_batch, sign_op
+from offchain.storage.kv.op import (
+    AccountKey,
+    Mode,
+    Op,
+    domain_separator,
+    sign_op,
+)
 from offchain.storage.kv.proof import stream_id
 from offchain.storage.kv.roles import Role
 from offchain.storage.onchain_log import KVStreamsClient, StorageLogClient

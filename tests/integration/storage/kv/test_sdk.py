@@ -9,9 +9,10 @@ import pytest
 from offchain.sdk.kv import AsyncKv, KvParts
 from offchain.storage.kv.answer import Label
 from offchain.storage.kv.cells import ANY, counter_value
-from offchain.storage.kv.errors import OpRefused, RootUnknown
+from offchain.storage.kv.errors import OpRefused, ReplicaBehind, RootUnknown
 from offchain.storage.kv.op import Mode
-from tests.support.kv import DOMAIN, OWNER, STRANGER, STREAM
+from offchain.storage.kv.roles import Role
+from tests.support.kv import DOMAIN, OWNER, STRANGER, STREAM, granted
 from tests.support.kv_served import Served, served
 
 
@@ -59,6 +60,22 @@ def test_sdk__refused_write__names_the_outcome_and_the_next_one_goes_on(tmp_path
 
             await kv.put(b"k", b"v")
 
+            assert await kv.get(b"k") == b"v"
+
+    asyncio.run(story())
+
+
+def test_sdk__reach__waits_until_what_the_log_grants_counts_at_the_replica(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with served(tmp_path) as one, asyncio.timeout(120):
+            kv, log = _kv(one, STRANGER), one.world.log
+            with pytest.raises(ReplicaBehind, match="wanted"):
+                await kv.reach(len(log.entries) + 1, seconds=0)
+            log.add(granted(STRANGER.subject, Role.WRITER))
+
+            await kv.reach(len(log.entries))
+
+            await kv.put(b"k", b"v")
             assert await kv.get(b"k") == b"v"
 
     asyncio.run(story())

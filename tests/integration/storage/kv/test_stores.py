@@ -9,9 +9,9 @@ import pytest
 from offchain.storage.kv.adapters.lmdb_store import LmdbStore
 from offchain.storage.kv.adapters.memory_store import MemoryStore
 from offchain.storage.kv.adapters.sqlite_store import SqliteStore
-from offchain.storage.kv.errors import StoreFailed
+from offchain.storage.kv.errors import RootMismatch, StoreFailed
 from offchain.storage.kv.overlay import Overlay
-from offchain.storage.kv.ports import KVStore
+from offchain.storage.kv.ports import Block, KVStore
 
 END = b"\xff" * 2_000
 KINDS = ("memory", "sqlite", "lmdb")
@@ -104,6 +104,61 @@ def test_load__many_pairs__are_all_there(store: KVStore) -> None:
 
     with store.view() as view:
         assert list(view.scan(b"", END, 6_000)) == pairs
+
+
+def _blocks(pairs: list[tuple[bytes, bytes]], prefix: bytes) -> list[Block]:
+    """Pairs in order, three a block."""
+    blocks = []
+    for start in range(0, len(pairs), 3):
+        part = [(key[len(prefix) :], value) for key, value in pairs[start : start + 3]]
+        records = b"".join(
+            len(rest).to_bytes(2, "big") + len(value).to_bytes(4, "big") + rest + value
+            for rest, value in part
+        )
+        blocks.append(Block(prefix, part[0][0], records))
+    return blocks
+
+
+def test_load__blocks_then_random_commits__equal_a_dictionary(store: KVStore) -> None:
+    rng = random.Random(7)
+    store.commit({b"1other": b"before", b"3last": b"before"})
+    held = {b"2" + _key(rng): rng.randbytes(rng.choice([0, 3, 900])) for _ in range(40)}
+    pairs = sorted(held.items())
+    model = held | {b"1other": b"before", b"3last": b"before", b"0meta": b"m"}
+
+    store.load([(b"0meta", b"m")], _blocks(pairs, b"2"))
+
+    for _ in range(40):
+        key = rng.choice([b"2" + _key(rng), rng.choice(pairs)[0], b"1other", b"4new"])
+        value = rng.choice([None, b"changed"])
+        store.commit({key: value})
+        model.pop(key, None)
+        if value is not None:
+            model[key] = value
+        first, end, limit = (
+            b"2" + _key(rng),
+            rng.choice([b"2" + _key(rng), END]),
+            rng.randrange(1, 9),
+        )
+        wanted = sorted((k, v) for k, v in model.items() if first <= k < end)
+        with store.view() as view:
+            assert list(view.scan(b"", END, 999)) == sorted(model.items())
+            assert list(view.scan(first, end, limit)) == wanted[:limit]
+            assert view.get(first) == model.get(first)
+            assert view.get(key) == model.get(key)
+
+
+def test_load__fails_in_the_middle__keeps_nothing(store: KVStore) -> None:
+    def refuse() -> Iterator[tuple[bytes, bytes]]:
+        yield b"0meta", b"m"
+        raise RootMismatch(reason="not what it says")
+
+    with pytest.raises(RootMismatch):
+        store.load(refuse(), _blocks([(b"2a", b"1"), (b"2b", b"2")], b"2"))
+
+    with store.view() as view:
+        assert list(view.scan(b"", END, 9)) == []
+        assert view.get(b"2a") is None
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "lmdb"])

@@ -67,6 +67,17 @@ def test_inv_da_1__every_engine__same_bytes_as_the_integers(small_engine, intege
     assert np.array_equal(integers.coefficients(values), small_engine.coefficients(values))
 
 
+def test_extend_in_place__room_for_one_parity_coset__only_that_one_is_made(small_engine, integers):
+    data = some_elements(16, 24, seed=4)
+    rows = integers.extend(data)
+    room = np.zeros_like(rows[:32])
+    room[:16] = data
+
+    small_engine.extend_in_place(room)
+
+    assert np.array_equal(rows[:32], room)
+
+
 @given(pattern=st.lists(st.sampled_from(EDGES), min_size=16, max_size=16), seed=st.integers(0, 99))
 def test_inv_da_1__longest_carries__same_bytes_as_the_integers(pattern, seed):
     integers = ReferenceEngine(SMALL)
@@ -169,7 +180,7 @@ def test_decode__not_sixteen_distinct_rows__refused(small_engine, indices):
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9])
-@pytest.mark.parametrize("length", [64, 256, 136, 32])
+@pytest.mark.parametrize("length", [64, 256, 136, 32, 105, 135])
 def test_keccak_many__any_count__equals_an_independent_implementation(small_engine, count, length):
     messages = np.frombuffer(random.Random(count).randbytes(count * length), np.uint8)
     messages = messages.reshape(count, length)

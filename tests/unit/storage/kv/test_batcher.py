@@ -16,11 +16,12 @@ from offchain.node.faulty_disk import Crashed, Fault, FaultyDisk
 from offchain.node.forgetful_disk import ForgetfulDisk
 from offchain.storage.kv.adapters.disk_promises import FILE, DiskPromises
 from offchain.storage.kv.adapters.memory_store import MemoryStore
+from offchain.storage.kv.batcher import Batcher, BatchRules
 from offchain.storage.kv.cells import ABSENT, Space
-from offchain.storage.kv.errors import BatcherFull, JournalCorrupt
+from offchain.storage.kv.errors import BatcherFull, JournalCorrupt, OpTooLong
 from offchain.storage.kv.op import Mode, Op
+from offchain.storage.kv.outcome import Outcome
 from offchain.storage.kv.promise import SoftAck, is_broken, is_promised
-from offchain.storage.kv.replay import Outcome
 from tests.support.kv import (
     DOMAIN,
     STRANGER,
@@ -154,6 +155,27 @@ def test_submit__too_much_waiting__is_refused() -> None:
             await world.batcher.submit([bytes(1 << 20)] * 65)
 
         assert world.batcher.waiting == 0
+
+    asyncio.run(story())
+
+
+def test_submit__operation_longer_than_a_batch_may_be__is_refused_alone() -> None:
+    async def story() -> None:
+        world, writer = _world(), Writer()
+        await world.service.open()
+        long, short = writer.put(b"a", bytes(65_536)), writer.put(b"b", b"v")
+        rules = BatchRules(op_bytes=4_000)
+        batcher = Batcher(world.batcher._parts, rules)  # the same, other rules
+
+        with pytest.raises(OpTooLong):
+            await batcher.submit([long.to_bytes(), short.to_bytes()])
+
+        assert batcher.waiting == 0
+        [ack] = await batcher.submit([short.to_bytes()])
+        assert isinstance(ack, SoftAck)
+        batcher.adopt(BatchRules())
+        [ack] = await batcher.submit([writer.put(b"c", bytes(65_536)).to_bytes()])
+        assert isinstance(ack, SoftAck)
 
     asyncio.run(story())
 

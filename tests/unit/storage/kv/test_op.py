@@ -8,15 +8,14 @@ from eth_account.messages import encode_typed_data
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offchain.storage.kv.batch_frame import encode_batch, split_batch
 from offchain.storage.kv.cells import ABSENT
 from offchain.storage.kv.errors import OpMalformed
 from offchain.storage.kv.op import (
     Mode,
     Op,
-    encode_batch,
     op_digest,
     parse_op,
-    split_batch,
     subject_of,
 )
 from tests.support.kv import CHAIN_ID, DOMAIN, OWNER, STREAM, Writer, hashed, session

@@ -8,8 +8,9 @@ from offchain.storage.kv.adapters.memory_store import MemoryStore
 from offchain.storage.kv.cells import ABSENT, Cell, Kind, Space, counter_value, element_key
 from offchain.storage.kv.entry import NO_BLOB, AccessChange, Batch, Entry
 from offchain.storage.kv.op import Mode, Op, Subject
+from offchain.storage.kv.outcome import Outcome
 from offchain.storage.kv.overlay import Overlay
-from offchain.storage.kv.replay import Outcome, Replayed, replay
+from offchain.storage.kv.replay import Replayed, replay
 from offchain.storage.kv.roles import Right, Role, wish_bytes
 from offchain.storage.kv.state import StreamState
 from tests.support.kv import (

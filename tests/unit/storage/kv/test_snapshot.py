@@ -12,7 +12,12 @@ from offchain.storage.kv.op import Mode
 from offchain.storage.kv.overlay import Overlay
 from offchain.storage.kv.proof import StreamRoot
 from offchain.storage.kv.roles import Role
-from offchain.storage.kv.snapshot import Snapshot, snapshot_root, write_snapshot
+from offchain.storage.kv.snapshot import (
+    Snapshot,
+    pack_snapshot,
+    snapshot_root,
+    write_snapshot,
+)
 from offchain.storage.kv.state import StreamState, StreamView
 from tests.support.kv import (
     DOMAIN,
@@ -80,11 +85,14 @@ def test_snapshot__of_any_size__gives_the_store_it_was_taken_from(count: int) ->
     store.commit(overlay.changes)
     raw = b"".join(write_snapshot(StreamView(store, STREAM, 7), 5))
 
-    loaded = dict(Snapshot(raw).pairs(7))
+    snapshot = Snapshot(raw)
+    cells = [pair for block in snapshot.blocks(7) for pair in block.pairs()]
+    others = dict(snapshot.pairs(7))
 
     whole = dict(store.scan(b"", END, 1 << 20))
-    assert loaded == whole
-    assert list(Snapshot(raw).pairs(7)) == sorted(whole.items())
+    assert cells == sorted(cells)
+    assert dict(cells) | others == whole
+    assert len(cells) + len(others) == len(whole)
 
 
 def test_inv_kv_2__replay_from_a_snapshot__equals_replay_from_genesis() -> None:
@@ -165,8 +173,23 @@ def test_snapshot__made_of_two_records_of_one_key__is_refused() -> None:
     head = b"AKS1" + STREAM + bytes(16) + hashed(b"root") + (2).to_bytes(8, "big")
     size = (2 * (len(place) + len(cell) - 10)).to_bytes(8, "big")
 
-    with pytest.raises(RootMismatch, match="a key twice"):
+    with pytest.raises(RootMismatch, match="order"):
         Snapshot(head + size + record + record).check()
+
+
+def test_snapshot__records_out_of_order__is_refused() -> None:
+    """The root would be right, and no key could be found."""
+    source = _busy_log(2)
+    replica = _replica(source)
+    replica.follow(STREAM)
+    replica.advance()
+    with replica.moment(final=True) as moment:
+        view = moment.stream(STREAM)
+        root, cells = view.root_at(moment.next_seq - 1), list(view.cells())
+    cells[3], cells[4] = cells[4], cells[3]
+
+    with pytest.raises(RootMismatch, match="order"):
+        Snapshot(b"".join(pack_snapshot(root, cells)))
 
 
 def test_snapshot__wrong_root__leaves_nothing_in_the_store() -> None:

@@ -378,4 +378,7 @@ def fresh_state() -> None:
 
 
 def test_stake_manager__any_order_of_calls__equals_its_model() -> None:
-    run_machine(StakeMachine, settings=settings())
+    # each step asks the contract for every pool, seat and ticket: half of the runs takes as long as
+    # others do, and `deep` searches for hours
+    runs = max(1, settings().max_examples // 2)
+    run_machine(StakeMachine, settings=settings(max_examples=runs))

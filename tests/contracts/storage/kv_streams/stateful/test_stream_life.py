@@ -5,6 +5,7 @@ from typing import Any
 
 import boa
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -176,3 +177,4 @@ class LifeOfStreams(RuleBasedStateMachine):
 
 
 TestLifeOfStreams = LifeOfStreams.TestCase
+TestLifeOfStreams.settings = settings(max_examples=max(settings.default.max_examples // 2, 2))

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import boa
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -243,3 +244,4 @@ class LifeOfTheLog(RuleBasedStateMachine):
 
 
 TestLifeOfTheLog = LifeOfTheLog.TestCase
+TestLifeOfTheLog.settings = settings(max_examples=max(settings.default.max_examples // 3, 2))

@@ -6,6 +6,7 @@ from typing import Any
 
 import boa
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -325,3 +326,5 @@ def test_profiles_of_the_machine__receipts__are_of_every_seat() -> None:
 
 
 TestFilesAndSeats = FilesAndSeats.TestCase
+# a step is three contracts and both integrals of every group
+TestFilesAndSeats.settings = settings(max_examples=max(settings.default.max_examples // 4, 2))

@@ -6,6 +6,7 @@ from typing import Any
 
 import boa
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -270,3 +271,4 @@ class Proofs(RuleBasedStateMachine):
 
 
 TestProofs = Proofs.TestCase
+TestProofs.settings = settings(max_examples=max(settings.default.max_examples // 2, 2))

@@ -1,0 +1,1 @@
+"""Agents beside the outside: processes, HTTP faces, chain."""

@@ -1,0 +1,143 @@
+"""`apogee agent ask`: an intent for an agent that somebody hosts, checked before and after."""
+
+import asyncio
+import secrets
+import time
+from functools import partial
+from urllib.parse import urlsplit
+
+import httpx
+
+from offchain.agents.adapters.a2a_ask import Asker, AskParts, Ended, Met, fresh_run
+from offchain.agents.adapters.a2a_peer import SECONDS
+from offchain.agents.ask import Ask, Payee
+from offchain.agents.intent import Limits
+from offchain.agents.standing import Stop
+from offchain.apps.agent_acting import chain_agents, host_of
+from offchain.apps.agent_host import HOST_FILE
+from offchain.apps.agent_intent import IntentFlags, duration, inputs_of
+from offchain.apps.agent_quote import require_agreed
+from offchain.apps.agent_rights import Rights, Wanted
+from offchain.apps.amounts import parse_amount, show_amount
+from offchain.apps.compute_clients import chain_escrow
+from offchain.apps.exit_codes import ExitCode
+from offchain.apps.files import FileMissing, read_json
+from offchain.apps.keystore import Keystore
+from offchain.apps.output import say
+from offchain.apps.shown_text import shown
+from offchain.apps.stake import Actor
+from offchain.chain.keys import LocalSigner
+from offchain.core.errors import InvalidInput, NotFound
+
+
+class HostUnknown(NotFound):
+    """Nobody here knows where the agent is served."""
+
+    code = "agents.host.unknown"
+    next_step = "Ask its owner for the URL that `apogee agent serve` printed, and name that."
+
+
+def ask(one: Actor, target: str, flags: IntentFlags, *, is_agreed: bool) -> int:
+    """Ask, pay what it takes within the budget, and check what came of it.
+
+    Raises: HostUnknown, CardWrong, NotAgreed, ToolFailed, RunLogWrong.
+    """
+    one.fill()
+    ended = asyncio.run(_asked(one, url_of(one, target), flags, is_agreed=is_agreed))
+    for check in ended.checks:
+        say(f"ok   {check.name:<10} {check.detail}")
+    folder = one.home.root / "agents" / "asked"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{ended.log.run.hex()[:16]}.json"
+    path.write_bytes(ended.log.to_bytes())
+    one.say(
+        {
+            "token": ended.log.token,
+            "ended": ended.reason,
+            "report": shown(ended.report),
+            "spent": show_amount(ended.log.spent),
+            "paid_by": "0x" + ended.log.payer.hex(),
+            "thoughts": sum(1 for step in ended.log.steps if step.receipt is not None),
+            "run_log": str(path),
+        }
+    )
+    return ExitCode.DONE if ended.reason == Stop.GOAL.value else ExitCode.CONFLICT
+
+
+def url_of(one: Actor, target: str) -> str:
+    """A URL as it is, or where this home serves a token. Raises: HostUnknown, InvalidInput."""
+    if not target.isdecimal():
+        if urlsplit(target).scheme not in {"http", "https"}:
+            raise InvalidInput("neither a token nor a URL", target=target[:80])
+        return target
+    try:
+        return str(read_json(host_of(one, int(target)) / HOST_FILE)["url"])
+    except (FileMissing, KeyError) as error:
+        raise HostUnknown(token=target) from error
+
+
+async def _asked(one: Actor, url: str, flags: IntentFlags, *, is_agreed: bool) -> Ended:
+    network, account = one.network, Keystore(one.home.keys).account(one.role)
+    parts = AskParts(
+        wallet=LocalSigner.from_secret(account.secret),
+        here=(network.chain_id, bytes(network.agents.address)),
+        agents=chain_agents(network),
+        services=network.services,
+        escrow=chain_escrow(network),
+        clock=lambda: int(time.time()),
+        nonce=partial(secrets.token_bytes, 32),
+    )
+    async with httpx.AsyncClient(trust_env=False, timeout=SECONDS) as http:
+        asker = Asker(http, parts)
+        met = await asker.meet(url)
+        wanted = await asyncio.to_thread(_wanted, one, met, flags, is_agreed=is_agreed)
+        return await asker.ask(met, wanted, partial(_let, one, met, wanted))
+
+
+def _wanted(one: Actor, met: Met, flags: IntentFlags, *, is_agreed: bool) -> Ask:
+    """The ask, once who signs agreed to it."""
+    now, facts = one.network.node.block().timestamp, met.facts
+    inputs = inputs_of(flags)
+    ask = Ask(
+        run=flags.run or fresh_run(repr((facts.token, facts.epoch, flags)).encode()),
+        goal=flags.goal,
+        budget=parse_amount(flags.budget),
+        deadline=now + duration(flags.deadline),
+        skill=flags.skill,
+        inputs=inputs,
+    )
+    owner = one.network.agents.owner_of(facts.token, at=one.at)
+    pays = "the agent's account" if owner == one.address else "your deposit at its provider"
+    quote: dict[str, object] = {
+        "agent": f"{facts.token}, {shown(met.peer.card.name)}, epoch {facts.epoch}",
+        "card": "signed by a key that speaks for it now",
+        "owner": "0x" + bytes(owner).hex(),
+        "message": f"{len(ask.to_bytes())} bytes, signed by {'0x' + one.address.hex()}",
+        "run": ask.run,
+        "budget": f"at most {show_amount(ask.budget)}, from {pays}",
+        "until": f"{flags.deadline} from now",
+    }
+    require_agreed(one, "ask", quote, is_agreed=is_agreed)
+    return ask
+
+
+async def _let(one: Actor, met: Met, ask: Ask, payee: Payee) -> None:
+    """Deposit what is missing of the budget, and let the run's key sign for it."""
+
+    def send() -> list[str]:
+        service = one.network.services.service(payee.service, at=one.at)
+        if service.provider != payee.provider:
+            raise InvalidInput("the host names another provider", service=payee.service.hex())
+        wanted = Wanted(
+            token=met.facts.token,
+            account=met.facts.account,
+            payer=bytes(one.address),
+            key=payee.key,
+            service=service,
+            limits=Limits(ask.budget, ask.deadline),
+        )
+        return Rights(one.network, one.send).bring(wanted)
+
+    say(f"     lets 0x{payee.key.hex()} sign for at most {show_amount(ask.budget)}")
+    sent = await asyncio.to_thread(send)
+    say(f"     sent: {', '.join(sent) or 'nothing, all is there'}")

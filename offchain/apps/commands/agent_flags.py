@@ -1,0 +1,84 @@
+"""Flags that the commands of agents share, and how a command gets whom it acts for.
+
+`acting` gives every command --as, --home, --rpc-url and --json, and hands it the role that acts:
+none of them spells that again.
+"""
+
+import inspect
+from collections.abc import Callable
+from contextlib import closing
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
+from offchain.apps.home import Home
+
+if TYPE_CHECKING:
+    from offchain.apps.stake import Actor
+
+TRADER: Final = "trader"
+Role = Annotated[str, typer.Option("--as", help="Role of this home that acts.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Sign what is quoted without asking.")]
+Token = Annotated[int, typer.Argument(min=1, help="A token of `apogee agent list`.")]
+SaleNumber = Annotated[int, typer.Argument(min=1, help="The number that `buy` printed.")]
+LeaseNumber = Annotated[int, typer.Argument(min=1, help="The number that `rent` printed.")]
+OrderNumber = Annotated[int, typer.Argument(min=1, help="The number that `clone` printed.")]
+Text = Annotated[str, typer.Argument(help="A file, `-` for stdin, or an http(s) URL.")]
+Price = Annotated[str, typer.Argument(help="Such as 2, 0.2eth, 5gwei; of a token: base units.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write it.")]
+OutFile = Annotated[Path, typer.Option("--out", "-o", help="Where to write it.")]
+Days = Annotated[float, typer.Option(min=0.001, max=365, help="It counts so long.")]
+MaxPrice = Annotated[str | None, typer.Option("--max-price", help="Pay at most this.")]
+RoyaltyMost = Annotated[
+    float, typer.Option("--royalty-most", min=0, max=10, help="The most a royalty may take, %.")
+]
+CurrencyFlag = Annotated[
+    str | None, typer.Option("--currency", help="An ERC-20, 0x..; default: the chain's coin.")
+]
+
+Command = Callable[..., int]
+_KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
+_SHARED: Final = (
+    inspect.Parameter("role", _KEYWORD, default=TRADER, annotation=Role),
+    inspect.Parameter("home", _KEYWORD, default=None, annotation=HomeFolder),
+    inspect.Parameter("rpc_url", _KEYWORD, default=None, annotation=RpcUrl),
+    inspect.Parameter("as_json", _KEYWORD, default=False, annotation=Json),
+)
+
+
+def acting(command: Command) -> Command:
+    """A command that acts as a role of a home; what it takes after its Actor is its own."""
+    own = inspect.signature(command)
+    parameters = [*list(own.parameters.values())[1:], *_SHARED]
+
+    @wraps(command)
+    def run(
+        *,
+        role: str = TRADER,
+        home: Path | None = None,
+        rpc_url: str | None = None,
+        as_json: bool = False,
+        **given: object,
+    ) -> int:
+        from offchain.apps.stake import actor
+
+        folder = Home.at(home or Path(".apogee"))
+        with closing(actor(folder, rpc_url, role, as_json=as_json)) as one:
+            return command(one, **given)
+
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # typer reads it
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def actor_of(
+    home: Path | None, rpc_url: str | None, role: str, *, as_json: bool, dry_run: bool = False
+) -> "Actor":
+    """Who acts, for a command that opens and closes it itself."""
+    from offchain.apps.stake import actor
+
+    folder = Home.at(home or Path(".apogee"))
+    return actor(folder, rpc_url, role, as_json=as_json, is_dry=dry_run)

@@ -1,0 +1,80 @@
+# pragma version 0.4.3
+"""
+@title A payer that is a contract
+@license AGPL-3.0-only
+@author Apogee
+@notice For tests only: vouches for one digest, tells epochs, or answers as badly as it is told to.
+"""
+GOOD: constant(uint256) = 0
+REVERT: constant(uint256) = 1
+BURN: constant(uint256) = 2  # all gas it gets
+LONG: constant(uint256) = 3  # more than one word
+
+IS_VALID_SIGNATURE: constant(bytes4) = method_id("isValidSignature(bytes32,bytes)", output_type=bytes4)
+
+mode: public(uint256)
+vouched: HashMap[bytes32, bytes32]  # digest -> hash of the signature it takes
+epoch: uint256  # 0: tells none
+since: uint256
+
+
+@payable
+@external
+def __default__():
+    pass
+
+
+@external
+def set_mode(mode: uint256):
+    self.mode = mode
+
+
+@external
+def vouch(digest: bytes32, signature: Bytes[1_024]):
+    self.vouched[digest] = keccak256(signature)
+
+
+@external
+def begin_epoch(epoch: uint256):
+    self.epoch = epoch
+    self.since = block.timestamp
+
+
+@external
+@payable
+def act(target: address, payload: Bytes[1_024]) -> Bytes[32]:
+    """
+    @notice Make a call as this contract.
+    """
+    return raw_call(target, payload, value=msg.value, max_outsize=32)
+
+
+@external
+@view
+def voucher_epoch() -> (uint256, uint256):
+    self._behave()
+    assert self.epoch != 0, "payer: no epochs"
+    return self.epoch, self.since
+
+
+@external
+@view
+@raw_return
+def isValidSignature(digest: bytes32, signature: Bytes[1_024]) -> Bytes[96]:
+    self._behave()
+    answer: bytes32 = empty(bytes32)
+    if self.vouched[digest] == keccak256(signature):
+        answer = convert(IS_VALID_SIGNATURE, bytes32)
+    if self.mode == LONG:
+        return concat(answer, answer)
+    return concat(answer, b"")
+
+
+@internal
+@view
+def _behave():
+    assert self.mode != REVERT, "payer: refused"
+    if self.mode == BURN:
+        burnt: uint256 = 0
+        for step: uint256 in range(1_000_000_000):
+            burnt = unsafe_add(burnt, step)
