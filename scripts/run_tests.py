@@ -2,7 +2,8 @@
 
 Tests start hundreds of processes, so the bytecode of what they import is written first, even where
 PYTHONDONTWRITEBYTECODE says that imports may not. Whole files go to two workers, dearest first
-(tests/conftest.py), so that none of them is left with a long one at the end.
+(tests/conftest.py), so that none of them is left with a long one at the end; networks of processes
+run one after the other on one of them (tests/support/scheduling.py).
 
 Usage: run_tests.py [pytest arguments]; with arguments only pytest runs, with those arguments.
 Environment: APOGEE_TEST_PROFILE = quick (default), ci or deep: how long rule machines search.

@@ -2,7 +2,6 @@
 
 import gc
 import os
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
+
     from tests.support.deployed_chain import DeployedChain
 
 DEAREST = "demo"  # a folder of e2e
@@ -72,19 +74,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _dearest_first(items: list[pytest.Item]) -> None:
-    """Files that run for minutes come first, networks and rule machines in turn; others as found.
+    """Networks, demos first, then rule machines; others as found.
 
-    Workers take whole files from the front: a long one that is left for the end runs alone.
+    Workers take work from the front: what runs for minutes would run alone if left for the end.
     """
-    long: dict[str, list[Path]] = {"e2e": [], "stateful": []}
-    for path in dict.fromkeys(item.path for item in items):
-        for folder, found in long.items():
-            if folder in path.parts:
-                found.append(path)
-    networks = sorted(long["e2e"], key=lambda path: (DEAREST not in path.parts, str(path)))
-    turns = chain.from_iterable(zip_longest(networks, long["stateful"]))
-    ranks = {path: rank for rank, path in enumerate(filter(None, turns))}
-    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+    def rank(item: pytest.Item) -> int:
+        parts = item.path.parts
+        if "e2e" in parts:
+            return 0 if DEAREST in parts else 1
+        return 2 if "stateful" in parts else 3
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Scheduling":
+    from tests.support.scheduling import NetworksInTurn
+
+    return NetworksInTurn(config, log)
 
 
 @pytest.fixture(scope="session")
