@@ -9,6 +9,7 @@ they are, the domain says that owns the node.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -91,6 +92,18 @@ class PeerHttp:
 
     async def call(self, endpoint: str, call: PeerCall) -> bytes:
         """The body of a good answer. Raises: the domain's four errors."""
+        async with self.open(endpoint, call) as answer:
+            raw, is_all = await read_bounded(answer, call.max_bytes)
+        if not is_all:
+            raise self.oversize(endpoint, call.max_bytes)
+        return raw
+
+    @asynccontextmanager
+    async def open(self, endpoint: str, call: PeerCall) -> AsyncIterator[httpx.Response]:
+        """A good answer whose body comes; only read it inside, and count what is read.
+
+        Raises: the domain's four errors, also while the body is read.
+        """
         origin = origin_in(endpoint)
         if origin is None:
             raise self._errors.unreachable(endpoint=endpoint[:MAX_ENDPOINT_BYTES])
@@ -101,24 +114,24 @@ class PeerHttp:
                     call.method,
                     origin + call.path,
                     params=call.query,
-                    headers=call.headers,
+                    headers=_headers(call),
                     content=None if call.body is None else _sent(call.body),
                 ) as answer,
             ):
-                is_good = answer.is_success
-                most = call.max_bytes if is_good else MAX_PROBLEM_BYTES
-                raw, is_all = await read_bounded(answer, most)
+                if not answer.is_success:
+                    raw, _ = await read_bounded(answer, MAX_PROBLEM_BYTES)
+                    raise self.refusal(endpoint, answer.status_code, raw)
+                yield answer
         except TimeoutError as error:
             raise self._errors.slow(endpoint=endpoint, seconds=call.seconds) from error
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ValueError) as error:
             # A ValueError is a name that a resolver or a codec below cannot stand.
             reason = type(error).__name__
             raise self._errors.unreachable(endpoint=endpoint, reason=reason) from error
-        if not is_good:
-            raise self.refusal(endpoint, answer.status_code, raw)
-        if not is_all:
-            raise self._errors.invalid(endpoint=endpoint, reason="oversize", maximum=most)
-        return raw
+
+    def oversize(self, endpoint: str, most: int) -> ApogeeError:
+        """An answer that is longer than it may be."""
+        return self._errors.invalid(endpoint=endpoint, reason="oversize", maximum=most)
 
     def refusal(self, endpoint: str, status: int, raw: bytes) -> ApogeeError:
         """The refusal with the node's own code, when it named one."""
@@ -146,6 +159,12 @@ def origin_in(endpoint: str) -> str | None:
         return None
     host = f"[{name}]" if ":" in name else name
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def _headers(call: PeerCall) -> dict[str, str]:
+    """Answers are read as they come, so no encoding is asked for; a body says how long it is."""
+    size = {} if call.body is None else {"Content-Length": str(call.body.size)}
+    return {"Accept-Encoding": "identity", **size, **call.headers}
 
 
 async def _sent(body: Body) -> AsyncIterator[bytes]:

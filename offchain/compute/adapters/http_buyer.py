@@ -1,23 +1,17 @@
 """Providers over HTTP: bytes out as they were signed for, bytes in as they came, all bounded.
 
-No redirects, no proxies from the environment, only endpoints that are scheme, host and port: they
-are written by strangers. Refusals keep the code that the provider named.
+What a call may take and what its failures are called: offchain/compute/adapters/provider_http.py.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import TracebackType
-from typing import Final, Self
-
-import httpx
+from typing import Final
 
 from offchain.attestation.bundle import MAX_BUNDLE_BYTES, BundleMalformed, parse_bundle
 from offchain.attestation.model import Verdict, parse_verdict
+from offchain.compute.adapters.provider_http import ProviderHttp
 from offchain.compute.answers import Route
 from offchain.compute.asks import ASK_HEADER, ask_header
 from offchain.compute.engine import TOTAL_SECONDS
-from offchain.compute.errors import ProviderAnswerTooLong, ProviderRefused, ProviderUnreachable
 from offchain.compute.forms import VOUCHER_HEADER, pack_voucher, voucher_header
 from offchain.compute.model import SignedVoucher
 from offchain.compute.private_errors import KeyDoubt, SealKeyUntrusted
@@ -26,70 +20,49 @@ from offchain.compute.read_answer import MAX_ANSWER_BYTES
 from offchain.compute.signatures import DigestSigner
 from offchain.compute.trust import Evidence
 from offchain.core.errors import InvalidInput
-from offchain.node.bounded_answer import json_object, read_bounded
-from offchain.node.peer_http import MAX_PROBLEM_BYTES, origin_in
+from offchain.node.body import Body
+from offchain.node.bounded_answer import json_object
+from offchain.node.peer_http import PeerCall
 
 PATHS: Final = {
     Route.CHAT: "/v1/chat/completions",
     Route.COMPLETION: "/v1/completions",
     Route.EMBEDDING: "/v1/embeddings",
 }
-CONNECT_SECONDS: Final = 5.0
 ASK_SECONDS: Final = TOTAL_SECONDS + 30.0
-SHORT_SECONDS: Final = 30.0
 MAX_SHOWN_BYTES: Final = 1 << 20
 MAX_LEAVES_BYTES: Final = 64 << 20
 MOST_SIGNATURES: Final = 32
 NO_HEADERS: Final[Mapping[str, str]] = {}
-_JSON: Final = "application/json"
+JSON_HEADERS: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
 
-class HttpProviderClient:
+class HttpProviderClient(ProviderHttp):
     """A `ProviderClient` over httpx; use it as an asynchronous context manager."""
-
-    def __init__(self, *, connections: int = 64) -> None:
-        self._http = httpx.AsyncClient(
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._http.aclose()
 
     async def ask(self, endpoint: str, route: Route, body: bytes, voucher: SignedVoucher) -> bytes:
         """The whole answer's bytes."""
-        sent = self._post(endpoint, PATHS[route], body, voucher, seconds=ASK_SECONDS)
-        async with sent as answer:
-            return await _whole(endpoint, answer)
+        return await self.call(endpoint, _paid(route, body, voucher))
 
     async def stream(
         self, endpoint: str, route: Route, body: bytes, voucher: SignedVoucher
     ) -> AsyncIterator[bytes]:
         """The answer's bytes as they come."""
-        sent = self._post(endpoint, PATHS[route], body, voucher, seconds=ASK_SECONDS)
         size = 0
-        async with sent as answer:
+        async with self.open(endpoint, _paid(route, body, voucher)) as answer:
             async for piece in answer.aiter_raw():
                 size += len(piece)
                 if size > MAX_ANSWER_BYTES:
-                    raise ProviderAnswerTooLong(endpoint=endpoint, maximum=MAX_ANSWER_BYTES)
+                    raise self.oversize(endpoint, MAX_ANSWER_BYTES)
                 yield piece
 
     async def acknowledge(self, endpoint: str, voucher: SignedVoucher) -> None:
         """Pay for what was answered."""
-        raw = pack_voucher(voucher)
-        async with self._post(endpoint, "/v1/vouchers", raw, None, seconds=SHORT_SECONDS) as answer:
-            await _whole(endpoint, answer)
+        seconds, body = self.limits.read_seconds, Body.of(pack_voucher(voucher))
+        call = PeerCall(
+            "POST", "/v1/vouchers", MAX_ANSWER_BYTES, seconds, headers=JSON_HEADERS, body=body
+        )
+        await self.call(endpoint, call)
 
     async def shown_key(self, endpoint: str, service: bytes, attestation_id: bytes) -> ShownKey:
         """What requests may be sealed to, and the verdict about it, both unchecked."""
@@ -124,71 +97,15 @@ class HttpProviderClient:
     async def _raw(
         self, endpoint: str, path: str, most: int, headers: Mapping[str, str] = NO_HEADERS
     ) -> bytes:
-        call = ("GET", path, b"", {"Accept-Encoding": "identity", **headers})
-        async with self._open(endpoint, call, seconds=SHORT_SECONDS) as answer:
-            raw, is_all = await read_bounded(answer, most)
-        if not is_all:
-            raise ProviderAnswerTooLong(endpoint=endpoint, maximum=most)
-        return raw
-
-    def _post(
-        self,
-        endpoint: str,
-        path: str,
-        body: bytes,
-        voucher: SignedVoucher | None,
-        *,
-        seconds: float,
-    ) -> AbstractAsyncContextManager[httpx.Response]:
-        """A good answer, open."""
-        headers = {"Content-Type": _JSON, "Accept-Encoding": "identity"}
-        if voucher is not None:
-            headers[VOUCHER_HEADER] = voucher_header(voucher)
-        return self._open(endpoint, ("POST", path, body, headers), seconds=seconds)
-
-    @asynccontextmanager
-    async def _open(
-        self, endpoint: str, call: tuple[str, str, bytes, dict[str, str]], *, seconds: float
-    ) -> AsyncIterator[httpx.Response]:
-        """A good answer, open. Raises: ProviderUnreachable, ProviderRefused."""
-        origin = origin_in(endpoint)
-        if origin is None:
-            raise ProviderUnreachable(endpoint=endpoint[:96])
-        method, path, body, headers = call
-        try:
-            async with (
-                asyncio.timeout(seconds),
-                self._http.stream(method, origin + path, content=body, headers=headers) as answer,
-            ):
-                if not answer.is_success:
-                    raise await _refusal(endpoint, answer)
-                yield answer
-        except TimeoutError as error:
-            raise ProviderUnreachable(endpoint=endpoint, seconds=seconds) from error
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            raise ProviderUnreachable(endpoint=endpoint, reason=type(error).__name__) from error
+        call = PeerCall("GET", path, most, self.limits.read_seconds, headers=headers)
+        return await self.call(endpoint, call)
 
 
-async def _whole(endpoint: str, answer: httpx.Response) -> bytes:
-    raw, is_all = await read_bounded(answer, MAX_ANSWER_BYTES)
-    if not is_all:
-        raise ProviderAnswerTooLong(endpoint=endpoint, maximum=MAX_ANSWER_BYTES)
-    return raw
-
-
-async def _refusal(endpoint: str, answer: httpx.Response) -> ProviderRefused | ProviderUnreachable:
-    raw, _ = await read_bounded(answer, MAX_PROBLEM_BYTES)
-    error = json_object(raw).get("error")
-    members = error if isinstance(error, dict) else {}
-    code, more = members.get("code"), members.get("metadata")
-    named = code[:80] if isinstance(code, str) else ""
-    told = {
-        name: more[name]
-        for name in ("needed", "next", "missing", "current")
-        if isinstance(more, dict) and isinstance(more.get(name), int | str)
-    }
-    kind = ProviderUnreachable if answer.status_code >= 500 else ProviderRefused
-    return kind(endpoint=endpoint, status=answer.status_code, remote_code=named, **told)
+def _paid(route: Route, body: bytes, voucher: SignedVoucher) -> PeerCall:
+    headers = {**JSON_HEADERS, VOUCHER_HEADER: voucher_header(voucher)}
+    return PeerCall(
+        "POST", PATHS[route], MAX_ANSWER_BYTES, ASK_SECONDS, headers=headers, body=Body.of(body)
+    )
 
 
 def verdict_in(found: Mapping[str, object]) -> Verdict:

@@ -33,7 +33,6 @@ class HttpNodeClient(PeerHttp):
             self.limits.upload_seconds,
             headers={
                 "Content-Type": "application/octet-stream",
-                "Content-Length": str(body.size),
                 "Content-Digest": f"sha-256=:{base64.b64encode(request.body_digest).decode()}:",
                 "Apogee-Expiry": str(request.expiry),
                 "Apogee-Signature": request.signature.hex(),

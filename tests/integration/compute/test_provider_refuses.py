@@ -6,9 +6,10 @@ import json
 import httpx
 import pytest
 
+from offchain.compute.adapters.http_bundles import HttpBundles
 from offchain.compute.adapters.http_buyer import HttpProviderClient
 from offchain.compute.answers import Route
-from offchain.compute.errors import ProviderRefused
+from offchain.compute.errors import ProviderRefused, ProviderUnreachable
 from offchain.compute.forms import VOUCHER_HEADER, pack_voucher, voucher_header
 from offchain.compute.signatures import sign_voucher
 from tests.support.bought_answers import OWNER, SAID
@@ -113,6 +114,19 @@ def test_provider__deposit_made_after_a_refusal__counts_at_once() -> None:
             said = order.voucher.voucher
             world.market.deposit(said.payer, said.provider, said.token, 10**6)
             assert (await buyer.ask(order)).text == SAID
+
+    asyncio.run(story())
+
+
+def test_client__endpoint_that_no_resolver_can_stand__is_a_provider_out_of_reach() -> None:
+    endpoint = "http://xn--a"  # no name at all once it is decoded
+
+    async def story() -> None:
+        async with HttpProviderClient() as client, HttpBundles(PAYER, lambda: NOW) as bundles:
+            with pytest.raises(ProviderUnreachable):
+                await client.shown(endpoint, "/v1/evidence")
+            with pytest.raises(ProviderUnreachable):
+                await bundles.fetch(endpoint, STRANGER.address, 1)
 
     asyncio.run(story())
 
