@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from offchain.core.errors import ApogeeError
 from offchain.node.folder_lock import FolderLock
 
 REGISTERED_POLL_SECONDS: Final = 0.5
+THREADS: Final = 32  # they mostly wait for the chain; answers to peers must not stand behind chores
 log = logging.getLogger(__name__)
 
 
@@ -45,6 +47,7 @@ class NodeLife:
     async def hold(self, serve: Callable[[], Awaitable[None]]) -> None:
         """Hold the folder and call `serve`: no operator is needed for it."""
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="node"))
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(self._folder)
         try:

@@ -178,8 +178,9 @@ def open_oracles(
         shown.append(shelf)
         enclaves.append(Enclave(seat, oracle, keep))
     log.warning("oracles_opened", extra={"label": "SIMULATED", "oracles": len(enclaves)})
-    subjects = [oracle_subject(one.operator_id) for one in seats]
-    desk = SharedDesk(subjects, ledger, collect, [*shown, *shelves])
+    operators = [one.operator_id for one in seats]
+    services = {oracle_subject(one): oracle_service(one) for one in operators}
+    desk = SharedDesk(services, ledger, collect, [*shown, *shelves])
     prepare = partial(engines.root_of, bytes(1))
     return OracleHouse(network, enclaves, desk, url, prepare)
 

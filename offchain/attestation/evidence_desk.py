@@ -5,14 +5,13 @@ with each relayer that signed it. Source: docs/protocol/attestation.md#relayers.
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 
 from offchain.attestation.collect import Collect, account_of
 from offchain.attestation.evidence_shelf import EvidenceShelf
 from offchain.attestation.relay_errors import AskRefused, EvidenceUnknown
 from offchain.attestation.relay_forms import asker_of, offers_json, parse_signed, verdict_json
-from offchain.attestation.relay_ports import RelayLedger
+from offchain.attestation.relay_ports import Offer, RelayLedger
 from offchain.attestation.report_data import Domain
 
 
@@ -71,19 +70,26 @@ class SubjectDesk(EvidenceDesk):
         self._ledger = ledger
         self._collect = collect
 
-    async def offers(self, header: str | None, target: str) -> bytes:
-        """What is laid out, for a relayer of this epoch or the last. Raises: AskRefused."""
-        return await self._offers_of(self._provider, header, target)
+    def subject(self, named: bytes) -> tuple[bytes, list[Offer]]:
+        """Whom a question that names this subject is to, and what lies there. Raises: AskRefused.
 
-    async def _offers_of(self, subject: bytes, header: str | None, target: str) -> bytes:
+        A question that names nobody is to whoever answers here, if that is one.
+        """
+        if named not in (b"", self._provider):
+            raise AskRefused(reason="subject", subject=named.hex())
+        return self._provider, self._collect.offers()
+
+    async def offers(self, header: str | None, target: str, named: bytes = b"") -> bytes:
+        """What is laid out, for a relayer of this epoch or the last. Raises: AskRefused."""
         ledger = self._ledger
+        subject, offers = self.subject(named)
         head = await asyncio.to_thread(ledger.head)
         asker = asker_of(header, subject, head.timestamp, target)
         bench = await asyncio.to_thread(ledger.bench, head)
         operator = await asyncio.to_thread(ledger.operator_of, asker, head)
         if not operator or not bench.seats(operator):
             raise AskRefused(reason="committee")
-        return offers_json(self._collect.offers())
+        return offers_json(offers)
 
     async def accept(self, raw: bytes) -> None:
         """Take a signature. Raises: FormMalformed, OfferUnknown, EvidenceRefused."""
@@ -97,22 +103,25 @@ class SubjectDesk(EvidenceDesk):
 
 
 class SharedDesk(SubjectDesk):
-    """The desk of several subjects that one process serves; each question is to one of them."""
+    """The desk of several services that one process serves; a question names the one it is to.
+
+    `services`: service ids by the subjects that relayers' questions are to.
+    """
 
     def __init__(
         self,
-        subjects: Sequence[bytes],
+        services: Mapping[bytes, bytes],
         ledger: RelayLedger,
         collect: Collect,
         shelves: Sequence[EvidenceShelf],
     ) -> None:
         super().__init__(b"", ledger, collect, shelves[0])
         self._shelves = tuple(shelves)
-        self._subjects = tuple(subjects)
+        self._services = dict(services)
 
-    async def offers(self, header: str | None, target: str) -> bytes:
-        """Raises: AskRefused."""
-        for one in self._subjects[:-1]:
-            with suppress(AskRefused):
-                return await self._offers_of(one, header, target)
-        return await self._offers_of(self._subjects[-1], header, target)
+    def subject(self, named: bytes) -> tuple[bytes, list[Offer]]:
+        service = self._services.get(named)
+        if service is None:
+            raise AskRefused(reason="subject", subject=named.hex())
+        laid_out = self._collect.offers()
+        return named, [one for one in laid_out if one.bundle.service_id == service]

@@ -49,7 +49,7 @@ from offchain.node.peer_limits import PeerLimits
 NOTICES_PATH: Final = "/v1/attestation/notices"
 CONNECTIONS: Final = 128
 MAX_ANSWER_BYTES: Final = 4_096
-LIMITS: Final = HttpLimits(read_seconds=4.0, upload_seconds=4.0, connections=64)
+LIMITS: Final = HttpLimits(read_seconds=10.0, upload_seconds=10.0, connections=64)
 ERRORS: Final = PeerErrors(SubjectUnreachable, SubjectUnreachable, SubjectRefused, SubjectInvalid)
 
 
@@ -69,6 +69,7 @@ class HttpSubjects(PeerHttp):
             OFFERS_PATH,
             MAX_OFFERS_BYTES,
             self.limits.read_seconds,
+            query={"of": place.provider.hex()},
             headers={ASK_HEADER: header},
         )
         raw = await self.call(place.endpoint, call)

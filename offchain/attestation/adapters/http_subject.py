@@ -46,11 +46,12 @@ def add_offers(app: FastAPI, desk: SubjectDesk) -> None:
     add_evidence(app, desk)
 
     @app.get(OFFERS_PATH, tags=["attestation"])
-    async def offers(request: Request) -> Response:
-        """Evidence that waits to be judged, for relayers that were drawn."""
+    async def offers(request: Request, of: str = "") -> Response:
+        """Evidence that waits to be judged, for relayers that were drawn; `of`: whose."""
         limits.require(peer_of(request))
         header = request.headers.get(ASK_HEADER)
-        return Response(await desk.offers(header, f"GET {OFFERS_PATH}"), media_type=JSON)
+        named = _named(of)
+        return Response(await desk.offers(header, f"GET {OFFERS_PATH}", named), media_type=JSON)
 
     @app.post(OFFERS_PATH, tags=["attestation"], status_code=204)
     async def deliver(request: Request) -> Response:
@@ -73,6 +74,17 @@ async def short_body(request: Request) -> bytes:
     except ClientDisconnect as error:
         raise FormMalformed(part="body") from error
     return bytes(raw)
+
+
+def _named(text: str) -> bytes:
+    """A subject's twenty bytes, or none. Raises: FormMalformed."""
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise FormMalformed(part="of") from error
+    if len(raw) not in (0, 20):
+        raise FormMalformed(part="of")
+    return raw
 
 
 def _id(text: str) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from offchain.attestation.adapters.software_tee import SoftwareTee, TdPlan, compose_of_source
 from offchain.attestation.adapters.software_vendor import create_vendor
 from offchain.attestation.collect import Collect
-from offchain.attestation.evidence_desk import SubjectDesk
+from offchain.attestation.evidence_desk import SharedDesk, SubjectDesk
 from offchain.attestation.evidence_shelf import EvidenceShelf
 from offchain.attestation.keep_level import KeepLevel, LevelParts
 from offchain.attestation.relay_errors import AskRefused, EvidenceUnknown
@@ -260,6 +260,47 @@ async def test_desk__asked_by_nobody_who_may__refuses(
 
     with pytest.raises(AskRefused):
         await a_desk(market).offers(header(market.registry.now), TARGET)
+
+
+@in_a_loop
+async def test_shared_desk__asked_for_one_of_two_services__shows_that_one(tmp_path: Path) -> None:
+    market = a_market(tmp_path)
+    own = market.lay_out()
+    other = replace(own, service_id=bytes([7]) * 32)
+    market.collect.offer(other, bytes([8]) * 32)
+    services = {PROVIDER.address: own.service_id, STRANGER.address: other.service_id}
+    desk = SharedDesk(services, market.registry, market.collect, [market.shelf])
+
+    for subject, bundle in ((PROVIDER.address, own), (STRANGER.address, other)):
+        header = ask_header(RELAYERS[1], subject, market.registry.now, TARGET)
+        [offer] = parse_offers(await desk.offers(header, TARGET, subject))
+        assert offer.bundle == bundle
+
+
+@pytest.mark.parametrize("named", [b"", RELAYERS[1].address, STRANGER.address])
+@in_a_loop
+async def test_shared_desk__asked_for_another_or_nobody__refuses(
+    tmp_path: Path, named: bytes
+) -> None:
+    """The question is signed for the provider; the one it names is not who it is signed for."""
+    market = a_market(tmp_path)
+    own = market.lay_out()
+    services = {PROVIDER.address: own.service_id, STRANGER.address: bytes(32)}
+    desk = SharedDesk(services, market.registry, market.collect, [market.shelf])
+    header = ask_header(RELAYERS[1], PROVIDER.address, market.registry.now, TARGET)
+
+    with pytest.raises(AskRefused):
+        await desk.offers(header, TARGET, named)
+
+
+@in_a_loop
+async def test_desk__asked_for_another_subject__refuses(tmp_path: Path) -> None:
+    market = a_market(tmp_path)
+    market.lay_out()
+    header = ask_header(RELAYERS[1], PROVIDER.address, market.registry.now, TARGET)
+
+    with pytest.raises(AskRefused, match="subject"):
+        await a_desk(market).offers(header, TARGET, STRANGER.address)
 
 
 @pytest.mark.parametrize(
