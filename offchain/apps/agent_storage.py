@@ -22,7 +22,7 @@ from offchain.storage.sources import BytesSource
 
 PROFILE: Final = "durable"
 TERM_SECONDS: Final = 30 * 86_400
-NEW_SECONDS: Final = 60.0  # a replica follows a new stream when it has read of it
+NEW_SECONDS: Final = 300.0  # a replica follows a new stream when it has read of it
 POLL_SECONDS: Final = 0.1
 
 

@@ -58,7 +58,7 @@ from offchain.staking.court_events import Contributed
 from offchain.storage.model import PROFILES
 
 DEVNET_CHAIN_ID: Final = 31_337
-START_SECONDS: Final = 120.0
+START_SECONDS: Final = 300.0
 
 
 class System:

@@ -48,7 +48,7 @@ class DevnetProcess:
     def fail_to_start(self) -> str:
         """Start a devnet that must refuse to; returns what it complained."""
         process = self._launch(subprocess.PIPE)
-        _, complaint = process.communicate(timeout=60)
+        _, complaint = process.communicate(timeout=180)
         assert process.returncode != 0
         return complaint
 
@@ -89,7 +89,7 @@ class DevnetProcess:
     def _end(self, number: signal.Signals) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        self.process.communicate(timeout=40)
+        self.process.communicate(timeout=120)
         status = self.process.returncode
         self.process = None
         return status

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 120
+START_SECONDS = 300
 
 
 def start(program: str, arguments: Sequence[object]) -> subprocess.Popen[bytes]:

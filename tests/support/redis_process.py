@@ -45,7 +45,7 @@ class RedisProcess:
             self._process = subprocess.Popen(
                 [str(self._binary), *flags, "--dir", str(self._folder)], stdout=log, stderr=log
             )
-        wait_until(self._answers, seconds=30, what="Redis answering")
+        wait_until(self._answers, seconds=120, what="Redis answering")
 
     def kill(self) -> None:
         if self._process is not None:

@@ -21,7 +21,7 @@ from tests.support.deployed_chain import BACKEND, DeployedChain
 from tests.support.epochs import enter_served_epoch
 from tests.support.waiting import wait_until
 
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 600
 
 
 @dataclass

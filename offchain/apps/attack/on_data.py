@@ -22,7 +22,7 @@ from offchain.da.onchain_challenges import BadEncodingProven
 from offchain.da.refusals import HeaderNotPaid
 
 SIZE: Final = 200_000
-PROOF_SECONDS: Final = 90.0
+PROOF_SECONDS: Final = 600.0
 TWO_FACED: Final = "disperser sends different chunks to different nodes"
 NON_CODEWORD: Final = "disperser encodes a non-codeword"
 log = logging.getLogger(__name__)

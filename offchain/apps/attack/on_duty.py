@@ -24,7 +24,7 @@ CHALLENGER: Final = "challenger"
 LIAR: Final = "lying challenger"
 SIZE: Final = 300_000
 DEPOSIT_WEI: Final = 10**18
-ANSWER_SECONDS: Final = 90.0
+ANSWER_SECONDS: Final = 600.0
 CHEATS: Final = {
     0: Misconduct.WITHHOLD,
     1: Misconduct.FRIENDS_ONLY,

@@ -82,7 +82,7 @@ class AttestedActs:
     market: MarketActs
 
     def play(self) -> AttestedFigures:
-        """Both. Raises: MarketTooSlow and whatever the network refuses."""
+        """Both. Raises: NotInTime and whatever the network refuses."""
         started = time.monotonic()
         level = self._reach_level()
         seconds = time.monotonic() - started

@@ -8,7 +8,6 @@ jobs do what they do under `apogee up`.
 import asyncio
 import hashlib
 import shutil
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final, TypeVar
 
 from offchain.apps.demo.epochs import enter_served_epoch
 from offchain.apps.demo.report import Step, Story
+from offchain.apps.demo.waiting import wait_until
 from offchain.apps.devnet_time import travel_to
 from offchain.apps.home import storage_node_name
 from offchain.apps.keystore import Keystore
@@ -25,7 +25,7 @@ from offchain.apps.storage_chores import storage_ledger
 from offchain.apps.storage_client import ROLE, Opened, open_files
 from offchain.apps.storage_jobs import WORKER_ROLE, storage_jobs
 from offchain.apps.system import System
-from offchain.core.errors import ApogeeError, Unavailable
+from offchain.core.errors import ApogeeError
 from offchain.jobs.model import JobKind, Outcome
 from offchain.storage.adapters.arrival import Arrival
 from offchain.storage.client_ports import Paid
@@ -41,16 +41,7 @@ KILLED_NODES: Final = 4  # of eight: 16 of 32 seats, as many as the profile surv
 TERM_EPOCHS: Final = 60
 DIRECTORY_BYTES: Final = 6_000_000
 SECOND_BYTES: Final = 300_000
-WAIT_SECONDS: Final = 120.0
-POLL_SECONDS: Final = 0.25
 T = TypeVar("T")
-
-
-class NotInTime(Unavailable):
-    """The nodes did not do by themselves what they should."""
-
-    code = "demo.not_in_time"
-    next_step = "Run again with --keep DIR and read the logs of the storage nodes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +142,7 @@ class KeepActs:
         epoch = enter_served_epoch(self.system, self.network)
         with self.story.step(name) as step:
             seats = len(self._group(group).seats)
-            self._wait("proofs", lambda: len(self._proven(group, epoch)) == seats)
+            wait_until("proofs", lambda: len(self._proven(group, epoch)) == seats)
             step.detail = f"{seats} of {seats} seats showed their leaf of epoch {epoch}"
         return seats
 
@@ -188,7 +179,7 @@ class KeepActs:
                 self.system.launch_storage_node(index)
             self.system.supervisor.wait_healthy(names)
             seats = {seat for each in killed.values() for seat in each}
-            self._wait("repair", lambda: seats <= self._whole(stored))
+            wait_until("repair", lambda: seats <= self._whole(stored))
             step.size_bytes = stored.view.file.shape.length
             step.detail = f"{len(seats)} seats made again from the other {len(seats)}"
         return len(seats)
@@ -234,7 +225,7 @@ class KeepActs:
         epoch = enter_served_epoch(self.system, self.network)
         with self.story.step("silence is punished") as step:
             alive = {one.seat for one in self._group(group).seats} - dead
-            self._wait("the living seat's proof", lambda: alive <= self._proven(group, epoch))
+            wait_until("the living seat's proof", lambda: alive <= self._proven(group, epoch))
             at = network.node.block().hash
             window = network.proofs.answer_seconds(at=at)
             travel_to(self.system.rpc, network.stake.epoch_start(epoch, at=at) + window + 1)
@@ -316,13 +307,6 @@ class KeepActs:
                 return await act(opened)
 
         return asyncio.run(run())
-
-    def _wait(self, what: str, is_done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not is_done():
-            if time.monotonic() > deadline:
-                raise NotInTime(what=what, seconds=WAIT_SECONDS)
-            time.sleep(POLL_SECONDS)
 
 
 async def _get(opened: Opened, file_id: bytes, into: Path) -> None:

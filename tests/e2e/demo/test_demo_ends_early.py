@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 def test_demo__ctrl_c_in_the_middle__exits_130_and_nothing_runs(tmp_path: Path) -> None:
     kept, log = tmp_path / "kept", tmp_path / "log"
     demo = start_apogee("demo", "--backend", "pyevm", "--keep", str(kept), log=log)
-    wait_until(lambda: "stake and register" in log.read_text(), seconds=240, what="running nodes")
+    wait_until(lambda: "stake and register" in log.read_text(), seconds=600, what="running nodes")
 
     assert len(processes_of(kept)) > 1
     demo.send_signal(signal.SIGINT)

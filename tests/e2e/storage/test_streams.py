@@ -106,7 +106,7 @@ def test_kv__written_at_one_node__read_and_watched_at_another(
         *("--home", str(place.home.root)),
         log=told,
     )
-    wait_until(lambda: b"watching" in told.read_bytes(), seconds=60, what="the watch")
+    wait_until(lambda: b"watching" in told.read_bytes(), seconds=300, what="the watch")
 
     put = run_apogee("kv", "put", stream, "name", "Ada", *through_writer).json()
 
