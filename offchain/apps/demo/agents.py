@@ -28,7 +28,7 @@ from offchain.apps.demo.agents_at_work import EARNED_WEI, AgentAtWork, Ended, Wo
 from offchain.apps.demo.epochs import enter_served_epoch
 from offchain.apps.demo.false_oracles import deliver_garbage, stolen_keys
 from offchain.apps.demo.report import Story
-from offchain.apps.demo.waiting import MarketTooSlow, wait_until
+from offchain.apps.demo.waiting import NotInTime, wait_until
 from offchain.apps.home import storage_node_name
 from offchain.apps.network import Network
 from offchain.apps.oracles import chain_oracles
@@ -126,7 +126,7 @@ class AgentActs:
     thinker: bytes
 
     def play(self) -> AgentFigures:
-        """All. Raises: MarketTooSlow and whatever the network refuses."""
+        """All. Raises: NotInTime and whatever the network refuses."""
         self._bring_back()
         return asyncio.run(self._play())
 
@@ -323,6 +323,6 @@ class AgentActs:
 
         try:
             wait_until("oracles", stand, SOON_SECONDS)
-        except MarketTooSlow:
+        except NotInTime:
             enter_served_epoch(self.system, self.network)
             wait_until("oracles", stand)
