@@ -14,7 +14,7 @@ from eth_account import Account
 from vyper.cli.vyper_compile import compile_files
 
 from benchmarks.chain_stage import CHAIN_ID, ChainStage, Deployed
-from benchmarks.rows import Row, at_most, flags_of, show
+from benchmarks.rows import Row, at_most, measure
 from offchain.agents.sessions import NATIVE, PLAIN, Cap, Grant, Target
 from offchain.apps.genesis import Call, Deploy
 from offchain.chain import deterministic, token_accounts
@@ -104,10 +104,5 @@ def _stand_in(stage: ChainStage, name: str) -> bytes:
     return stage.bring(name, built["bytecode"], functions)
 
 
-def main() -> int:
-    as_json = flags_of(__doc__).parse_args().json
-    return show(run(), as_json=as_json)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure(run, __doc__))

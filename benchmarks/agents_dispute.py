@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 from benchmarks.chain_stage import CHAIN_ID, ChainStage
-from benchmarks.rows import Row, at_most, flags_of, show
+from benchmarks.rows import Row, at_most, measure
 from offchain.agents.bundle import (
     CHUNK_LEAVES,
     LEAF_BYTES,
@@ -191,10 +191,5 @@ def _split_list(shape: BundleShape) -> int:
     )
 
 
-def main() -> int:
-    as_json = flags_of(__doc__).parse_args().json
-    return show(run(), as_json=as_json)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure(run, __doc__))

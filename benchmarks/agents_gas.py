@@ -19,7 +19,7 @@ from benchmarks.agents_sale import (
     _secret,
 )
 from benchmarks.chain_stage import CHAIN_ID
-from benchmarks.rows import Row, at_most, flags_of, show
+from benchmarks.rows import Row, at_most, measure
 from offchain.agents.delivery import (
     CLONE,
     TRANSFER,
@@ -105,10 +105,5 @@ def run() -> list[Row]:
     ]
 
 
-def main() -> int:
-    as_json = flags_of(__doc__).parse_args().json
-    return show(run(), as_json=as_json)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure(run, __doc__))

@@ -39,7 +39,7 @@ from offchain.agents.skills import parse_skill
 from offchain.agents.standing import Guard, Stop, Visitor
 from offchain.agents.template import TOOLS, template_bundle
 from offchain.agents.think import MarketMind
-from offchain.agents.tools import Place, ToolBox
+from offchain.agents.tools import Place, ToolBox, ToolRunner
 from offchain.compute.adapters.open_engine import EngineSpec, open_engine
 from offchain.compute.adapters.scripted_engine import Script, ScriptedEngine
 from offchain.compute.answers import Route
@@ -208,7 +208,7 @@ async def one_intent(stage: Stage, number: int) -> Report:
     file.open()
     journal = RunJournal(file, run_id, keys.writing.key)
     journal.open()
-    runners = {
+    runners: dict[Place, ToolRunner] = {
         Place.PROCESS: ProcessTools(),
         Place.RUNTIME: RuntimeTools(storage, memory, purse),
     }

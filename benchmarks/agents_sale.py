@@ -24,7 +24,7 @@ from vyper.cli.vyper_compile import compile_files
 
 from benchmarks.agents_account_gas import bring_registry, call_raw
 from benchmarks.chain_stage import CHAIN_ID, ChainStage, Deployed
-from benchmarks.rows import Row, at_most, flags_of, show
+from benchmarks.rows import Row, at_most, measure
 from offchain.agents.delivery import (
     TRANSFER,
     AccessProof,
@@ -307,10 +307,5 @@ def run() -> list[Row]:
     ]
 
 
-def main() -> int:
-    as_json = flags_of(__doc__).parse_args().json
-    return show(run(), as_json=as_json)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure(run, __doc__))

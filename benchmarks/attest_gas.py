@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import Final
 
 from eth_account import Account
+from eth_typing import Address
 
 from benchmarks.chain_stage import CHAIN_ID, ChainStage
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, measure
 from offchain.apps.genesis import RELAYER, Call, Deploy, Genesis, Ref, scaled_genesis
 from offchain.attestation.adapters.software_tee import OS_IMAGE, SoftwareTee, TdPlan
 from offchain.attestation.adapters.software_vendor import LeafPlan, create_vendor, public_point
@@ -46,7 +47,7 @@ BARS: Final = {
 }
 RELAYERS: Final = 5
 SEATS: Final = 0b111
-P256: Final = (0x100).to_bytes(20, "big")
+P256: Final = Address((0x100).to_bytes(20, "big"))
 COMPOSE: Final = '{"services":{"broker":{"image":"apogee/broker@sha256:' + "ab" * 32 + '"}}}'
 NEEDED: Final = {
     "OperatorRegistry",
@@ -291,12 +292,5 @@ def run() -> list[Row]:
     ]
 
 
-def main() -> int:
-    rows = run()
-    for row in rows:
-        sys.stdout.write(f"{row.name:28} {row.value:>9,.0f} {row.unit} {row.bar or ''}\n")
-    return 0 if all(row.ok is not False for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure(run, __doc__))

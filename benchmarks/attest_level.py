@@ -7,9 +7,7 @@ its face, its enclave, and the chore that a provider runs. Each round is another
 another quote. The figure is the slowest round, in wall time: it is mostly two polls and two blocks.
 """
 
-import argparse
 import asyncio
-import json
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +17,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, flags_of, show
 from offchain.apps.attestation import chain_relay, open_enclave, relay_clients
 from offchain.apps.demo.epochs import enter_served_epoch
 from offchain.apps.demo.stage import staged
@@ -148,17 +146,10 @@ async def face(desk: SubjectDesk, port: int) -> AsyncIterator[None]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = flags_of(__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    rows = run(arguments.rounds)
-    if arguments.json:
-        sys.stdout.write(json.dumps([row.as_json() for row in rows], indent=2) + "\n")
-    else:
-        for row in rows:
-            sys.stdout.write(f"{row.name} = {row.value} {row.unit} (bar {row.bar}, {row.ok})\n")
-    return 0 if all(row.ok is not False for row in rows) else 4
+    asked = parser.parse_args()
+    return show(run(asked.rounds), as_json=asked.json)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ same quote and collateral, parsed beforehand. Both run in turns, in CPU time of 
 is the quietest round. The negatives are counted by running their tests.
 """
 
-import argparse
-import json
 import re
 import subprocess
 import sys
@@ -19,9 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dcap_qvl import QuoteCollateralV3, verify_with_root_ca
+from dcap_qvl import (  # type: ignore[import-untyped]  # it has stubs, but no py.typed
+    QuoteCollateralV3,
+    verify_with_root_ca,
+)
 
-from benchmarks.rows import Row, at_least, at_most
+from benchmarks.rows import Row, at_least, at_most, flags_of, show
 from offchain.attestation.adapters.dcap_qvl import DcapQvl
 from offchain.attestation.adapters.software_tee import SoftwareTee, TdPlan, compose_of_source
 from offchain.attestation.adapters.software_vendor import create_vendor
@@ -135,17 +136,10 @@ def count_negatives() -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = flags_of(__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    rows = run(arguments.rounds)
-    if arguments.json:
-        sys.stdout.write(json.dumps([row.as_json() for row in rows], indent=2) + "\n")
-    else:
-        for row in rows:
-            sys.stdout.write(f"{row.name} = {row.value} {row.unit} (bar {row.bar}, {row.ok})\n")
-    return 0 if all(row.ok for row in rows) else 4
+    asked = parser.parse_args()
+    return show(run(asked.rounds), as_json=asked.json)
 
 
 if __name__ == "__main__":

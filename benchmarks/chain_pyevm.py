@@ -17,17 +17,19 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import ckzg
+from eth.abc import ComputationAPI
 from eth.db.atomic import AtomicDB
-from eth.precompiles import bls12_pairing_check
+from eth.precompiles.bls12_381.bls12_381_pairing import bls12_pairing_check
 from eth.precompiles.point_evaluation import TRUSTED_SETUP_PATH, point_evaluation_precompile
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.forks.prague.state import PragueState
 from eth.vm.message import Message
+from eth_typing import Address, BlockNumber, Hash32
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 from trie.constants import BLANK_NODE_HASH
 
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, measure
 from offchain.chain.devnet.chain import DevChain
 from offchain.chain.devnet.embedded import EmbeddedNode
 from offchain.chain.devnet.envelope import Request
@@ -38,6 +40,7 @@ COMMAND = "apogee bench chain"
 NAME = "chain.pyevm_precompile.ms"
 BAR_MS = 15.0
 REPEATS = 40
+NOBODY = Address(bytes(20))
 START_SECONDS = 60.0
 PROJECT = Path(__file__).resolve().parents[1]
 SERVE = """
@@ -57,7 +60,7 @@ def run() -> list[Row]:
     in_process = node_in_process()
     with node_over_http() as over_http:
         for name, (number, data, pure) in cases.items():
-            params = [{"to": f"0x{number:040x}", "data": "0x" + data.hex()}, "latest"]
+            params: list[object] = [{"to": f"0x{number:040x}", "data": "0x" + data.hex()}, "latest"]
             baseline = pure_ms(pure, number, data)
             for suffix, ask in (("", in_process), ("_http", over_http)):
                 value = median_ms(ask, params)
@@ -96,15 +99,17 @@ def median_ms(ask: Callable[[list[object]], str], params: list[object]) -> float
     return statistics.median(times)
 
 
-def pure_ms(function: Callable[[object], object], number: int, data: bytes) -> float:
+def pure_ms(function: Callable[[ComputationAPI], object], number: int, data: bytes) -> float:
     """py-evm's own function, alone, without a node around it."""
-    context = ExecutionContext(bytes(20), 1, 1, 0, bytes(32), 30_000_000, (), 1, 1, 0)
-    state = PragueState(AtomicDB(), context, BLANK_NODE_HASH)
-    address = number.to_bytes(20, "big")
-    message = Message(
-        gas=10**7, to=address, sender=bytes(20), value=0, data=data, code=b"", code_address=address
+    context = ExecutionContext(
+        NOBODY, 1, BlockNumber(1), 0, Hash32(bytes(32)), 30_000_000, (), 1, 1, 0
     )
-    origin = state.get_transaction_context_class()(gas_price=1, origin=bytes(20))
+    state = PragueState(AtomicDB(), context, BLANK_NODE_HASH)
+    address = Address(number.to_bytes(20, "big"))
+    message = Message(
+        gas=10**7, to=address, sender=NOBODY, value=0, data=data, code=b"", code_address=address
+    )
+    origin = state.get_transaction_context_class()(gas_price=1, origin=NOBODY)
     computation = PragueComputation(state, message, origin)
     start = time.perf_counter()
     function(computation)
@@ -159,5 +164,4 @@ def _connect(connection: HTTPConnection) -> None:
 
 
 if __name__ == "__main__":
-    for measured in run():
-        print(json.dumps(measured.as_json()))
+    sys.exit(measure(run, __doc__))

@@ -12,6 +12,7 @@ import json
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
-from benchmarks.rows import Row, at_least
+from benchmarks.rows import Row, at_least, measure
 from offchain.chain.adapters.rpc import MAX_BATCH, HttpTransport
 from offchain.chain.devnet.anvil_binary import bring_anvil
 from offchain.chain.devnet.genesis import dev_accounts
@@ -184,5 +185,4 @@ def hexed(raw: bytes) -> str:
 
 
 if __name__ == "__main__":
-    for row in run():
-        print(json.dumps(row.as_json()))
+    sys.exit(measure(run, __doc__))

@@ -12,7 +12,7 @@ from typing import Any
 
 from eth_abi.abi import decode, encode
 from eth_account import Account
-from eth_utils.abi import abi_to_signature, function_signature_to_4byte_selector
+from eth_utils.abi import function_signature_to_4byte_selector
 from vyper.cli.vyper_compile import compile_files
 
 from offchain.apps.genesis import Genesis, resolve
@@ -42,7 +42,7 @@ class Deployed:
     def calldata(self, name: str, *arguments: object) -> bytes:
         function = self.functions[name]
         types = [_type_of(item) for item in function["inputs"]]
-        selector = function_signature_to_4byte_selector(abi_to_signature(function))
+        selector = function_signature_to_4byte_selector(f"{name}({','.join(types)})")
         return bytes(selector + encode(types, arguments))
 
 
@@ -147,7 +147,9 @@ def _compiled(name: str) -> tuple[bytes, dict[str, dict[str, Any]], list[str]]:
     output = compile_files([path], ["bytecode", "abi"], paths=[str(CONTRACTS.parent)])
     built = next(iter(output.values()))
     functions = {item["name"]: item for item in built["abi"] if item["type"] == "function"}
-    inputs = next((i["inputs"] for i in built["abi"] if i["type"] == "constructor"), [])
+    inputs: list[dict[str, Any]] = next(
+        (i["inputs"] for i in built["abi"] if i["type"] == "constructor"), []
+    )
     return (
         bytes.fromhex(built["bytecode"].removeprefix("0x")),
         functions,

@@ -11,7 +11,7 @@ import sys
 from eth_account import Account
 
 from benchmarks.chain_stage import CHAIN_ID, ChainStage
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, measure
 from offchain.apps.genesis import scaled_genesis
 from offchain.chain.devnet.genesis import dev_accounts
 from offchain.chain.keys import LocalSigner
@@ -246,12 +246,5 @@ def run() -> list[Row]:
     return rows
 
 
-def main() -> int:
-    rows = run()
-    for row in rows:
-        sys.stdout.write(f"{row.name:28} {row.value:>9,.0f} {row.unit} {row.bar or ''}\n")
-    return 0 if all(row.ok is not False for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure(run, __doc__))

@@ -6,13 +6,12 @@ what a first settlement, a delegate or a single item costs stands beside it.
 """
 
 import sys
-from pathlib import Path
 from typing import Final
 
 from eth_account import Account
 
 from benchmarks.chain_stage import ChainStage
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, measure
 from offchain.apps.genesis import scaled_genesis
 from offchain.chain.devnet.genesis import dev_accounts
 from offchain.chain.keys import LocalSigner
@@ -193,6 +192,4 @@ def _plain(name: str, gas: float) -> Row:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    for row in run():
-        print(row.as_json())
+    sys.exit(measure(run, __doc__))

@@ -10,7 +10,6 @@ time is in the figure too; `gateway.cpu_ms` is the gateway's own processor time 
 Usage: python -m benchmarks.compute_gateway [--seconds S] [--connections N] [--json]
 """
 
-import argparse
 import asyncio
 import gc
 import json
@@ -20,6 +19,7 @@ import secrets
 import sys
 import tempfile
 import time
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import cast
 
 import httptools
 
-from benchmarks.rows import Row, at_least, at_most
+from benchmarks.rows import Row, at_least, at_most, flags_of, show
 from offchain.apps.gateway import GC_THRESHOLDS
 from offchain.chain.keys import LocalSigner
 from offchain.compute.adapters.memory_market import MemoryMarket
@@ -56,6 +56,7 @@ from offchain.compute.model import (
 )
 from offchain.compute.signatures import sign_receipt, signer_of
 from offchain.core.hashing import keccak
+from offchain.da.disperse import DisperseBlob
 from offchain.da.read_part import PartReader
 from offchain.gateway.access import ApiKey, digest_of
 from offchain.gateway.answers import AnswerBook
@@ -266,7 +267,7 @@ def a_face(folder: Path, provider_port: int, key: str) -> GatewayFace:
     )
 
 
-def _nobody() -> object:
+def _nobody() -> AbstractAsyncContextManager[DisperseBlob]:
     raise AssertionError("nothing is published here")
 
 
@@ -392,18 +393,11 @@ def run(*, seconds: float = 8.0, connections: int = CONNECTIONS) -> list[Row]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = flags_of(__doc__)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    found = run(seconds=arguments.seconds, connections=arguments.connections)
-    for row in found:
-        if arguments.json:
-            print(json.dumps(row.as_json()))
-        else:
-            print(f"{row.name:<20} {row.value:10.2f} {row.unit:<12} {row.bar or ''}")
-    return 0 if all(row.ok is not False for row in found) else 1
+    asked = parser.parse_args()
+    return show(run(seconds=asked.seconds, connections=asked.connections), as_json=asked.json)
 
 
 if __name__ == "__main__":

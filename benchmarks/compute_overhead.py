@@ -11,7 +11,6 @@ the difference is the overhead: the median of the quietest of ten rounds. Its sh
 time that SmolLM2 takes for 64 tokens on this machine, in the same run.
 """
 
-import argparse
 import asyncio
 import json
 import statistics
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, flags_of, show
 from offchain.chain.keys import LocalSigner
 from offchain.compute.adapters.http_buyer import HttpProviderClient
 from offchain.compute.adapters.memory_market import MemoryMarket
@@ -208,18 +207,11 @@ def run() -> list[Row]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = flags_of(__doc__)
     parser.add_argument("--answers", type=int, default=300)
     parser.add_argument("--no-model", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    found = rows(answers=arguments.answers, has_model=not arguments.no_model)
-    for row in found:
-        if arguments.json:
-            print(json.dumps(row.as_json()))
-        else:
-            print(f"{row.name:<24} {row.value:10.3f} {row.unit:<14} {row.bar or ''}")
-    return 0 if all(row.ok is not False for row in found) else 1
+    asked = parser.parse_args()
+    return show(rows(answers=asked.answers, has_model=not asked.no_model), as_json=asked.json)
 
 
 if __name__ == "__main__":

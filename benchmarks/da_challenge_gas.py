@@ -8,13 +8,12 @@ checked, the blob void, disperser and signer slashed, the payer refunded. Bars h
 
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from eth_account import Account
 
 from benchmarks.da_gas import CertificateStage
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, measure
 from offchain.core import kzg
 from offchain.core.bls import aggregate_signatures
 from offchain.core.combination import challenge
@@ -23,11 +22,11 @@ from offchain.core.erasure.choose import choose_engine
 from offchain.core.hashing import keccak
 from offchain.core.layout import STEP_PAYLOAD_BYTES, K, N
 from offchain.core.matrix.encode import EncodedBlob, encode
+from offchain.core.matrix.openings import point_of
 from offchain.core.merkle import CosetTree, data_root, row_root
 from offchain.core.typed_data import words
 from offchain.core.units import WEI_PER_COIN
 from offchain.core.wire import Header
-from offchain.da.fraud import point_of
 from offchain.da.model import Attestation, Blob, attestation_digest, domain_separator, encode_absent
 from offchain.da.onchain_challenges import WHOLE_ROW
 from offchain.da.quorums import absent_signer
@@ -250,6 +249,4 @@ def _account(secret: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    for row in run():
-        print(row.as_json())
+    sys.exit(measure(run, __doc__))

@@ -4,17 +4,18 @@ A payload of 32,505,856 random bytes, 1 MB = 10^6 payload bytes. The first call 
 thrown away, the least of the following counts: it is the machine's own speed, free of neighbours.
 """
 
-import json
 import multiprocessing
 import random
+import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.synchronize import Barrier
 
 import ckzg
 import numpy as np
 
-from benchmarks.rows import Row, at_least, at_most
+from benchmarks.rows import Row, at_least, at_most, measure
 from offchain.core import kzg
 from offchain.core.erasure import ErasureEngine
 from offchain.core.erasure.choose import available_engines, choose_engine
@@ -52,7 +53,7 @@ def encode_rows(payload: bytes, row_by_row: float) -> list[Row]:
             continue
         engine = choose_engine(name)
         repeats = 3 if name == "loops" else 5
-        seconds = least_cpu_seconds(lambda e=engine: encode(payload, e, buffer=buffer), repeats)
+        seconds = least_cpu_seconds(partial(encode, payload, engine, buffer=buffer), repeats)
         speed = len(payload) / seconds / MEGABYTE
         suffix, bar = {"ifma": ("", 200.0), "vectors": (".portable", 50.0)}.get(
             name, (f".{name}", None)
@@ -166,4 +167,4 @@ def least_cpu_seconds(work: Callable[[], object], repeats: int) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps([row.as_json() for row in run()], indent=2))
+    sys.exit(measure(run, __doc__))

@@ -4,12 +4,11 @@
 """
 
 import sys
-from pathlib import Path
 
 from eth_account import Account
 
 from benchmarks.chain_stage import ChainStage
-from benchmarks.rows import Row
+from benchmarks.rows import Row, at_most, measure
 from offchain.apps.genesis import scaled_genesis
 from offchain.chain.devnet.genesis import dev_accounts
 from offchain.core.bls import DST_POSSESSION, SecretKey, aggregate_signatures
@@ -167,16 +166,7 @@ def run() -> list[Row]:
 
 
 def _row(name: str, gas: int, bar: int | None = None) -> Row:
-    return Row(
-        name=name,
-        value=gas,
-        unit="gas",
-        bar=None if bar is None else f"<= {bar}",
-        ok=None if bar is None else gas <= bar,
-        baseline=None,
-        ratio=None,
-        command=COMMAND,
-    )
+    return at_most(name, gas, "gas", bar, command=COMMAND)
 
 
 def fields_of(blob: Blob) -> tuple[object, ...]:
@@ -193,6 +183,4 @@ def fields_of(blob: Blob) -> tuple[object, ...]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    for row in run():
-        print(row.as_json())
+    sys.exit(measure(run, __doc__))

@@ -4,7 +4,6 @@ Each worker thread has a stream and page-locked rows of its own: while one matri
 another is computed, and the processor commits to a third. Without a device there is no row.
 """
 
-import json
 import os
 import random
 import sys
@@ -12,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
 
-from benchmarks.rows import Row, at_least
+from benchmarks.rows import Row, at_least, measure
 from offchain.core import kzg
 from offchain.core.erasure.choose import available_engines, choose_engine
 from offchain.core.layout import MAX_PAYLOAD_BYTES, Shape
@@ -59,4 +58,4 @@ def run() -> list[Row]:
 
 
 if __name__ == "__main__":
-    print(json.dumps([row.as_json() for row in run()], indent=2))
+    sys.exit(measure(run, __doc__))

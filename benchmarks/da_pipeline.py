@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.rows import Row, at_least, at_most
+from offchain.core.bls import SecretKey
+from offchain.da.adapters.memory_chain import MemoryChain, MemoryMember
+from offchain.da.adapters.request_signer import LocalRequestSigner
+from offchain.da.retrieve import RetrieveBlob
 
 COMMAND = "apogee bench da --json"
 NODES = 4
@@ -68,7 +72,7 @@ async def _measure(folder: Path) -> Figures:
     from offchain.da.adapters.http_client import HttpNodeClient
     from offchain.da.deliver import DeliverRows, DeliveryRules
     from offchain.da.disperse import DispersalRules, DisperseBlob, DisperserParts
-    from offchain.da.retrieve import RetrievalRules, RetrieveBlob
+    from offchain.da.retrieve import RetrievalRules
     from offchain.node.disk import LocalDisk
 
     engine = choose_engine()
@@ -117,10 +121,7 @@ async def _measure(folder: Path) -> Figures:
     return Figures(len(payload), dispersed, retrieved, survived, peak)
 
 
-async def _timed_read(reader: object, blob_id: bytes, payload: bytes) -> float:
-    from offchain.da.retrieve import RetrieveBlob
-
-    assert isinstance(reader, RetrieveBlob)
+async def _timed_read(reader: RetrieveBlob, blob_id: bytes, payload: bytes) -> float:
     started = time.perf_counter()
     got = await reader.retrieve(blob_id)
     elapsed = time.perf_counter() - started
@@ -128,21 +129,15 @@ async def _timed_read(reader: object, blob_id: bytes, payload: bytes) -> float:
     return elapsed
 
 
-def _secret(operator: int):  # noqa: ANN202 - the module is imported late
-    from offchain.core.bls import SecretKey
-
+def _secret(operator: int) -> SecretKey:
     return SecretKey.from_seed(b"benchmark node key %14d" % operator)
 
 
-def _request_signer():  # noqa: ANN202 - the module is imported late
-    from offchain.da.adapters.request_signer import LocalRequestSigner
-
+def _request_signer() -> LocalRequestSigner:
     return LocalRequestSigner(b"\x07" * 32)
 
 
-def _chain(ports: list[int]):  # noqa: ANN202 - the module is imported late
-    from offchain.da.adapters.memory_chain import MemoryChain, MemoryMember
-
+def _chain(ports: list[int]) -> MemoryChain:
     return MemoryChain(
         [
             MemoryMember(operator, f"http://127.0.0.1:{port}", _secret(operator).public_key())

@@ -20,6 +20,8 @@ from typing import Any
 
 from benchmarks.da_pipeline import _free_ports, _request_signer, _secret, _until_ready
 from benchmarks.rows import Row, at_least
+from offchain.da.adapters.memory_chain import MemoryChain, MemoryMember
+from offchain.da.retrieve import RetrievalRules, RetrieveBlob
 
 COMMAND = "apogee bench da --json"
 NODES = 9
@@ -91,19 +93,19 @@ async def _measure(folder: Path, children: ExitStack) -> Figures:
     honest: list[list[float]] = [[] for _ in CASTS]
     lying: list[list[float]] = [[] for _ in CASTS]
     async with HttpNodeClient() as client:
-        await _timed_read(chain, client, engine, payload)
+
+        def reader_of(view: MemoryChain) -> RetrieveBlob:
+            return RetrieveBlob(view, client, engine, rules=RetrievalRules(threads=2))
+
+        await _timed_read(reader_of(chain), blob_id, payload)
         for cast, view in enumerate(views):
             for _ in range(ROUNDS):
-                honest[cast].append(await _timed_read(chain, client, engine, payload))
-                lying[cast].append(await _timed_read(view, client, engine, payload))
+                honest[cast].append(await _timed_read(reader_of(chain), blob_id, payload))
+                lying[cast].append(await _timed_read(reader_of(view), blob_id, payload))
     return Figures(len(payload), tuple(map(tuple, honest)), tuple(map(tuple, lying)))
 
 
-async def _timed_read(chain: Any, client: Any, engine: Any, payload: bytes) -> float:
-    from offchain.da.retrieve import RetrievalRules, RetrieveBlob
-
-    reader = RetrieveBlob(chain, client, engine, rules=RetrievalRules(threads=2))
-    [blob_id] = chain.blob_ids
+async def _timed_read(reader: RetrieveBlob, blob_id: bytes, payload: bytes) -> float:
     started = time.perf_counter()
     got = await reader.retrieve(blob_id)
     elapsed = time.perf_counter() - started
@@ -112,10 +114,9 @@ async def _timed_read(chain: Any, client: Any, engine: Any, payload: bytes) -> f
     return elapsed
 
 
-def _paid_chain(spec: dict[str, Any], cast: int | None = None) -> tuple[Any, bytes]:
+def _paid_chain(spec: dict[str, Any], cast: int | None = None) -> tuple[MemoryChain, bytes]:
     """The chain with the one paid blob; with a cast, its liars answer at their lying faces."""
     from offchain.core.layout import Shape
-    from offchain.da.adapters.memory_chain import MemoryChain, MemoryMember
     from offchain.da.duties import BlobTerms
 
     members = [
@@ -139,7 +140,6 @@ def _paid_chain(spec: dict[str, Any], cast: int | None = None) -> tuple[Any, byt
     )
     chain.pay(terms)
     blob_id = chain.blob_id(terms)
-    chain.blob_ids = [blob_id]
     return chain, blob_id
 
 
@@ -201,7 +201,7 @@ async def _serve(folder: Path, operator: int) -> None:
     from offchain.da.adapters.http_node import NodeFace, build_node_app, node_server
     from offchain.da.adapters.lying_server import Lie, LyingServer
     from offchain.da.adapters.memory_journal import MemoryJournal
-    from offchain.da.serve import ServeLimits, ServeRows
+    from offchain.da.serve import RowServer, ServeLimits, ServeRows
     from offchain.node.peer_limits import PeerLimits, PeerRate
 
     spec = json.loads((folder / "spec.json").read_text())
@@ -212,7 +212,7 @@ async def _serve(folder: Path, operator: int) -> None:
     parts = NodeParts(operator, chain, store, MemoryJournal(), signer, engine)
     accept = AcceptRows(parts, NodeLimits())
     honest = ServeRows(store, ServeLimits())
-    faces = [(_port_of(spec, operator, None), honest)]
+    faces: list[tuple[int, RowServer]] = [(_port_of(spec, operator, None), honest)]
     if operator <= LIARS:
         faces += [
             (_port_of(spec, operator, cast), LyingServer(honest, Lie[lies[operator - 1]]))

@@ -7,12 +7,11 @@ chain, eight operators.
 import random
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.da_gas import COMMAND, CertificateStage, fields_of
-from benchmarks.rows import Row
+from benchmarks.rows import Row, at_most, measure
 from offchain.core.layout import LEAF_BYTES, K, N, columns_for
 from offchain.core.merkle import (
     CosetTree,
@@ -90,26 +89,15 @@ def run() -> list[Row]:
     first = stage.answer_gas(salt=2)
     again = stage.answer_gas(salt=3)
     return [
-        _row("da.item.gas", item, bar=f"<= {BAR_ITEM}", ok=item <= BAR_ITEM),
+        _row("da.item.gas", item, BAR_ITEM),
         _row("da.sample_answer.gas", max(first, again)),
         _row("da.open_round.gas", stage.open_gas()),
     ]
 
 
-def _row(name: str, gas: int, *, bar: str | None = None, ok: bool | None = None) -> Row:
-    return Row(
-        name=name,
-        value=gas,
-        unit="gas",
-        bar=bar,
-        ok=ok,
-        baseline=None,
-        ratio=None,
-        command=COMMAND,
-    )
+def _row(name: str, gas: int, bar: int | None = None) -> Row:
+    return at_most(name, gas, "gas", bar, command=COMMAND)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    for row in run():
-        print(row.as_json())
+    sys.exit(measure(run, __doc__))

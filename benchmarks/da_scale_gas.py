@@ -3,8 +3,10 @@
 The bytes go to every signer, the chain sees one aggregate signature: the figure does not grow.
 """
 
+import sys
+
 from benchmarks.da_gas import CertificateStage
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, measure
 
 COMMAND = "apogee bench da --json"
 SIGNERS = (2, 8, 32, 64)
@@ -28,5 +30,4 @@ def run() -> list[Row]:
 
 
 if __name__ == "__main__":
-    for row in run():
-        print(row.as_json())
+    sys.exit(measure(run, __doc__))

@@ -81,7 +81,7 @@ def shaped(app: App, bucket: TokenBucket) -> App:
 class ManyChains:
     """The ledger of a node that serves several networks: each blob is known to one of them."""
 
-    def __init__(self, chains: list[MemoryChain]) -> None:
+    def __init__(self, chains: list["PaidChain"]) -> None:
         self._chains = chains
 
     def head(self) -> Moment:

@@ -16,6 +16,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from benchmarks.rows import Row, at_least, at_most
@@ -218,7 +219,7 @@ class _Simulation:
 
     def run(self) -> float:
         for disperser in self._dispersers:
-            self._at(0.0, lambda now, who=disperser: self._begin(now, who))
+            self._at(0.0, partial(self._begin, disperser))
         while self._events:
             now, _, happen = heapq.heappop(self._events)
             self._end = max(self._end, now)
@@ -231,7 +232,7 @@ class _Simulation:
         self._count += 1
         heapq.heappush(self._events, (time, self._count, happen))
 
-    def _begin(self, now: float, who: _Disperser) -> None:
+    def _begin(self, who: _Disperser, now: float) -> None:
         """Encode as many blobs as there are places."""
         while who.places and who.waiting:
             who.places -= 1
@@ -240,9 +241,9 @@ class _Simulation:
             work += self._costs.payload_byte * self._network.payload_bytes
             work += self._costs.signer * self._network.nodes
             encoded = who.cores.finish(now, work)
-            self._at(encoded + CHAIN_SECONDS, lambda then: self._send(then, who))
+            self._at(encoded + CHAIN_SECONDS, partial(self._send, who))
 
-    def _send(self, now: float, who: _Disperser) -> None:
+    def _send(self, who: _Disperser, now: float) -> None:
         """To every node, in an order of this blob's own."""
         network = self._network
         size = _body(network.payload_bytes, network.nodes)
@@ -250,29 +251,26 @@ class _Simulation:
         for node in self._orders[self._count % len(self._orders)]:
             sent = who.uplink.finish(now, size) if network.uplink_bytes_s < math.inf else now
             started = max(now, sent - size / network.uplink_bytes_s)
-            self._at(
-                started,
-                lambda then, to=node, by=sent: self._receive(then, who, to, blob, size, by),
-            )
+            self._at(started, partial(self._receive, who, node, blob, size, sent))
 
     def _receive(  # one flow's whole state
         self,
-        now: float,
         who: _Disperser,
         node: int,
         blob: _Blob,
         size: float,
         sent: float,
+        now: float,
     ) -> None:
         arrived = max(sent, self._links[node].finish(now, size))
         work = self._costs.blob + self._costs.body_byte * size
         blob.signed_at = max(blob.signed_at, self._cores[node].finish(arrived, work))
         blob.missing -= 1
         if blob.missing == 0:
-            self._at(blob.signed_at, lambda then: self._certify(then, who))
+            self._at(blob.signed_at, partial(self._certify, who))
 
-    def _certify(self, now: float, who: _Disperser) -> None:
+    def _certify(self, who: _Disperser, now: float) -> None:
         """The last signature frees the place; the certificate takes a block more."""
         who.places += 1
-        self._begin(now, who)
+        self._begin(who, now)
         self._at(now + CHAIN_SECONDS, lambda _: None)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.da_stages import stage_seconds
-from benchmarks.rows import Row, at_least, at_most
+from benchmarks.rows import Row, at_least, at_most, measure
 
 if TYPE_CHECKING:
     from offchain.da.batch import ItemReceipt
@@ -181,5 +181,4 @@ def _cpu_of(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    for row in run():
-        print(row.as_json())
+    sys.exit(measure(run, __doc__))

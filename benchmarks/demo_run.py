@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.rows import Row, at_least, at_most  # noqa: E402  # the path is set above
+from benchmarks.rows import Row, at_least, at_most, measure  # noqa: E402  # the path is set above
 
 BARS_SECONDS = {"anvil": 120.0, "pyevm": 240.0}
 COMMAND = "./apogee bench demo"
@@ -47,5 +47,4 @@ def _measure(backend: str) -> list[Row]:
 
 
 if __name__ == "__main__":
-    for row in run():
-        print(row.as_json())
+    sys.exit(measure(run, __doc__))

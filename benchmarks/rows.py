@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -34,6 +34,12 @@ def flags_of(docstring: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(docstring or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="a list, as performance_page.py reads")
     return parser
+
+
+def measure(run: Callable[[], Sequence[Row]], docstring: str | None) -> int:
+    """A measurement without flags of its own, from the command line."""
+    asked = flags_of(docstring).parse_args()
+    return show(run(), as_json=asked.json)
 
 
 def show(rows: Sequence[Row], *, as_json: bool) -> int:

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 
 from eth_account import Account
 
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, measure
 from benchmarks.staking_gas import MEMBERS, StakingStage
 from offchain.core.bls import SecretKey
 from offchain.core.hashing import keccak
-from offchain.core.units import WEI_PER_COIN
+from offchain.core.units import WEI_PER_COIN, Seconds
 from offchain.da.model import (
     Attestation,
     Equivocation,
@@ -108,7 +108,7 @@ class CourtStage:
                 commitment_hash=keccak(b"commitment"),
                 columns=8,
                 length=1_000,
-                expiry=2**40,
+                expiry=Seconds(2**40),
             )
             for data in (b"one", b"other")
         ]
@@ -187,12 +187,5 @@ def _address(secret: bytes) -> bytes:
     return bytes.fromhex(Account.from_key(secret).address[2:])
 
 
-def main() -> int:
-    rows = run()
-    for row in rows:
-        print(f"{row.name:48} {row.value:>10.0f} {row.bar or '':>12} {row.ok}")
-    return 0 if all(row.ok is not False for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure(run, __doc__))

@@ -10,7 +10,7 @@ import sys
 from eth_account import Account
 
 from benchmarks.chain_stage import ChainStage
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, measure
 from offchain.apps.genesis import scaled_genesis
 from offchain.chain.devnet.genesis import dev_accounts
 from offchain.core.bls import DST_POSSESSION, SecretKey
@@ -118,12 +118,5 @@ def _address(secret: bytes) -> bytes:
     return bytes.fromhex(Account.from_key(secret).address[2:])
 
 
-def main() -> int:
-    rows = run()
-    for row in rows:
-        print(f"{row.name:32} {row.value:>10.0f} {row.bar or '':>12} {row.ok}")
-    return 0 if all(row.ok is not False for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure(run, __doc__))

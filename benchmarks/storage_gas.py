@@ -11,12 +11,11 @@ power of two takes a new slot.
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from eth_account import Account
 
 from benchmarks.da_gas import CertificateStage, fields_of
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Row, at_most, measure
 from benchmarks.storage_proof_gas import proof_rows
 from benchmarks.storage_seats_gas import seat_rows
 from offchain.core.hashing import keccak
@@ -134,6 +133,4 @@ def _plain(name: str, gas: int) -> Row:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    for row in run():
-        print(row.as_json())
+    sys.exit(measure(run, __doc__))

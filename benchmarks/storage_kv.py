@@ -247,7 +247,7 @@ def _open_million(path: Path, folder: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, busy = time.perf_counter(), time.process_time()
     with path.open("rb") as file:
-        raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        raw = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     log = Log()
     log.add(Other())
     source = MemoryLog(log, 1)

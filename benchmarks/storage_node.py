@@ -10,12 +10,13 @@ the same files read and not looked at. Files may come from the page cache: both 
 
 import asyncio
 import random
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from benchmarks.rows import Row, at_least
+from benchmarks.rows import Row, at_least, measure
 from offchain.chain.model import Block, BlockHash
 from offchain.core.bls import SecretKey
 from offchain.core.erasure import ErasureEngine
@@ -205,5 +206,4 @@ async def _sent(body: Body) -> AsyncIterator[bytes]:
 
 
 if __name__ == "__main__":
-    for row in run():
-        print(row)
+    sys.exit(measure(run, __doc__))

@@ -110,8 +110,9 @@ class ProofStage:
         wait = int(self.stage.read("StorageProofs", "answer_seconds")) + 1
         begun = int(self.stage.read("StakeManager", "epoch_start", epoch))
         self._wait_until(begun + wait)
-        arguments = (epoch, self.group, SEAT, [], self.file_id)
-        return self.stage.send("StorageProofs", "default_", *arguments, sender=2)
+        return self.stage.send(
+            "StorageProofs", "default_", epoch, self.group, SEAT, [], self.file_id, sender=2
+        )
 
     def next_epoch(self) -> None:
         """Travel to the first seconds of the next epoch."""
