@@ -25,6 +25,7 @@ from offchain.agents.delivery_ports import BundleFiles
 from offchain.agents.onchain_market import BidPlaced, Sale, SaleLocked, SaleState
 from offchain.agents.oracle_ports import DataEntry
 from offchain.agents.orders import NOBODY, Offer, OrderKind, SellOrder, market_domain
+from offchain.agents.pay_in import Payer
 from offchain.agents.recrypt import Engines
 from offchain.agents.sale_view import (
     Shown,
@@ -48,7 +49,7 @@ from offchain.agents.trade_errors import (
 )
 from offchain.agents.trade_files import Proofs, SignedOffer, SignedOrder
 from offchain.chain.errors import KeyReused
-from offchain.chain.model import BlockHash, Receipt, TypedCall
+from offchain.chain.model import Address, BlockHash, Receipt, TypedCall
 from offchain.core.ecdsa import DigestSigner
 from offchain.core.errors import ApogeeError
 from offchain.core.hashing import keccak
@@ -105,6 +106,11 @@ class Buy:
         """The EIP-712 domain of deliveries."""
         clients = self.clients
         return verifier_domain(chain_id=clients.chain_id, verifier=clients.verifier.address)
+
+    @property
+    def payer(self) -> Payer:
+        """What puts money in."""
+        return Payer(self.clients.node, Address(self.signer.address), self.send)
 
     async def quote(
         self, signed: SignedOrder, *, most: int | None = None, currency: bytes = NOBODY
@@ -171,13 +177,17 @@ class Buy:
         return next((one.sale for one in locked if one.order == digest), None)
 
     async def buy(self, signed: SignedOrder, *, price: int) -> int:
-        """Pay, lock the token, tell the delivery key; the sale's number. Once, however often."""
+        """Pay, lock the token, tell the delivery key; the sale's number. Once, however often.
+
+        A price in a token is approved and put in first. Raises: as `Payer.pay_in`, and the market.
+        """
         known = await asyncio.to_thread(self.begun, signed)
         if known is not None:
             return known
         clients, order = self.clients, signed.order
         digest = self._digest(order)
         value = price if order.currency == NOBODY else 0
+        await self._put_in(order.currency, price, f"agent.buy:{digest.hex()}")
         call = clients.market.buy(order, signed.signature, self.keys.public(digest), value=value)
         try:
             receipt = await asyncio.to_thread(self.send, call, f"agent.buy:{digest.hex()}")
@@ -191,16 +201,35 @@ class Buy:
         return locked.sale
 
     async def bid(self, signed: SignedOrder, *, amount: int) -> int:
-        """Bid in an auction; the sale's number. The same bid is placed once."""
+        """Bid in an auction; the sale's number. The same bid is placed once.
+
+        A bid in a token is approved and put in first. Raises: as `Payer.pay_in`, and the market.
+        """
         clients, order = self.clients, signed.order
         digest = self._digest(order)
         value = amount if order.currency == NOBODY else 0
         key = self.keys.public(digest)
         call = clients.market.bid(order, signed.signature, key, amount=amount, value=value)
         name = f"agent.bid:{digest.hex()}:{amount}"
+        if not await asyncio.to_thread(self._has_bid, digest, amount):
+            await self._put_in(order.currency, amount, name)
         receipt = await asyncio.to_thread(self.send, call, name)
         [placed] = clients.market.events_in(BidPlaced, receipt.logs)
         return placed.sale
+
+    def _has_bid(self, digest: bytes, amount: int) -> bool:
+        """Whether a bid is in already, so that a repeated command puts no money in for it."""
+        market, at = self.clients.market, self.clients.node.block().hash
+        number = market.auction_of(digest, at=at)
+        indexed = {"sale": number, "bidder": self.signer.address}
+        placed = told(self.clients, market, BidPlaced, indexed) if number else []
+        return any(one.price == amount for one in placed)
+
+    async def _put_in(self, currency: bytes, amount: int, name: str) -> None:
+        """A price in a token is taken out of credit; one in the coin is sent with the call."""
+        if currency != NOBODY:
+            market = self.clients.market
+            await asyncio.to_thread(self.payer.pay_in, market, currency, amount, name=name)
 
     def offer(self, wish: Offer) -> SignedOffer:
         """A signed offer; its delivery key follows from its nonce."""

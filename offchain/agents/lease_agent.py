@@ -87,6 +87,7 @@ class LeaseAgent:
         value = price if terms.currency == NOBODY else 0
         call = self.leases.rent(token, seconds, terms, value_wei=value)
         name = f"agent.rent:{token}:{len(self._rented(token)) + 1}"
+        self._put_in(terms.currency, price, name)
         [rented] = self.leases.events_in(Rented, self.send(call, name).logs)
         return rented
 
@@ -139,9 +140,16 @@ class LeaseAgent:
         key = look.keys.public(clone_purpose(token, view.epoch, turn))
         value = licence.fee if licence.currency == NOBODY else 0
         call = self.leases.order_clone(token, key, licence, view.data_root, value_wei=value)
-        receipt = self.send(call, f"agent.clone:{token}:{view.epoch}:{turn}")
+        name = f"agent.clone:{token}:{view.epoch}:{turn}"
+        self._put_in(licence.currency, licence.fee, name)
+        receipt = self.send(call, name)
         [ordered] = self.leases.events_in(CloneOrdered, receipt.logs)
         return ordered
+
+    def _put_in(self, currency: bytes, amount: int, name: str) -> None:
+        """A price in a token is taken out of credit; one in the coin is sent with the call."""
+        if currency != NOBODY:
+            self.hold.look.payer.pay_in(self.leases, currency, amount, name=name)
 
     async def prove(self, order_id: int) -> Proofs:
         """As the owner: deliveries to whoever ordered a clone. Raises: SaleNotHere."""

@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 from enum import IntEnum
 from types import MappingProxyType
 
+from offchain.agents.orders import NOBODY
 from offchain.agents.reverts_agents_leases import LEASES
 from offchain.agents.reverts_agents_verifier import VERIFIER
 from offchain.chain.contract import ContractClient
@@ -232,10 +233,9 @@ class AgentLeasesClient(ContractClient):
     def refund_false_clone(self, order: int, digests: Sequence[bytes]) -> TypedCall:
         return self._build("refund_false_clone", order, list(digests))
 
-    def deposit(
-        self, account: bytes, currency: bytes, amount: int, *, value_wei: int = 0
-    ) -> TypedCall:
-        return self._build("deposit", account, currency, amount, value_wei=value_wei)
+    def deposit(self, account: bytes, currency: bytes, amount: int) -> TypedCall:
+        value = amount if currency == NOBODY else 0
+        return self._build("deposit", account, currency, amount, value_wei=value)
 
     def withdraw(self, currency: bytes, amount: int, to: bytes) -> TypedCall:
         return self._build("withdraw", currency, amount, to)

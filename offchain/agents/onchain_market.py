@@ -139,6 +139,14 @@ class SaleRefunded:
     to_seller: int
 
 
+@dataclass(frozen=True, slots=True)
+class Deposited:
+    account: bytes
+    currency: bytes
+    amount: int
+    by: bytes
+
+
 class AgentMarketClient(ContractClient):
     """Sellers sign, buyers pay and take, anybody shows a delivery and ends what has waited."""
 

@@ -48,6 +48,13 @@ class CreditTooSmall(Conflict):
     next_step = "Deposit the difference first."
 
 
+class LeaseCurrencyRefused(Rejected):
+    """The token would not move, or arrived short."""
+
+    code = "agents.lease.currency_refused"
+    next_step = "Deal in a token that moves what it is told to."
+
+
 LEASES: Final[Mapping[str, type[ApogeeError]]] = {
     **NFT,
     "leases: not its owner": LeaseNotEntitled,
@@ -79,8 +86,8 @@ LEASES: Final[Mapping[str, type[ApogeeError]]] = {
     "credits: no account": LeaseInputRefused,
     "credits: nothing to pay": LeaseInputRefused,
     "credits: wrong value": LeaseInputRefused,
-    "credits: token refused": Conflict,
-    "credits: another amount came": Conflict,
+    "credits: token refused": LeaseCurrencyRefused,
+    "credits: another amount came": LeaseCurrencyRefused,
     "credits: no receiver": LeaseInputRefused,
     "credits: receiver refused": Conflict,
     "credits: not that much": CreditTooSmall,

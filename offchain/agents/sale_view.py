@@ -40,6 +40,44 @@ class Shown:
     delivery: Delivery
 
 
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What the deliveries of a token's entries have in common: what is done with it, for whom.
+
+    `key_hash` of the one-time key that the data keys are sealed to.
+    """
+
+    collection: bytes
+    token: int
+    epoch: int
+    op: Op
+    receiver: bytes
+    key_hash: bytes
+
+    def shown(
+        self, old: DataEntry, new: DataEntry, sealed_key: bytes, verified: DeliveryVerified
+    ) -> Shown:
+        """One entry's delivery, put together from what events tell."""
+        delivery = Delivery(
+            collection=self.collection,
+            token=self.token,
+            epoch=self.epoch,
+            op=int(self.op),
+            receiver=self.receiver,
+            old_data_hash=old.data_hash,
+            new_data_hash=new.data_hash,
+            content_root=new.content_root,
+            key_root=new.key_root,
+            key_commit=new.key_commit,
+            location=new.location,
+            sealed_key_hash=keccak(sealed_key),
+            key_hash=self.key_hash,
+            nonce_hash=verified.nonce_hash,
+            deadline=verified.deadline,
+        )
+        return Shown(old, new, sealed_key, delivery)
+
+
 class Signed(Protocol):
     """An order or an offer: where it counts."""
 
@@ -116,44 +154,27 @@ def shown_on_chain(clients: TradeClients, sale_id: int, sale: Sale) -> list[Show
     delivered = _last(clients, clients.market, SaleDelivered, {"sale": sale_id})
     prepared = _last(clients, clients.nft, Prepared, {"token": sale.token})
     sealed = sealed_keys(clients, sale.token, sale.buyer)[0]
-    verified = {
-        one.digest: one
-        for one in told(clients, clients.verifier, DeliveryVerified, {"token": sale.token})
-    }
+    verified = verified_of(clients, sale.token)
     token = read_token(clients, sale.token)
+    handover = Handover(
+        collection=clients.nft.address,
+        token=token.id,
+        epoch=token.epoch,
+        op=Op.TRANSFER,
+        receiver=sale.buyer,
+        key_hash=sale.key_hash,
+    )
     parts = zip(token.entries, prepared.outputs, sealed, delivered.digests, strict=True)
     return [
-        _shown(clients, sale, token, (old, output.data_hash, key, verified[digest]))
+        handover.shown(old, roots_told(clients, token.id, output.data_hash), key, verified[digest])
         for old, output, key, digest in parts
     ]
 
 
-def _shown(
-    clients: TradeClients,
-    sale: Sale,
-    token: AgentToken,
-    said: tuple[DataEntry, bytes, bytes, DeliveryVerified],
-) -> Shown:
-    old, data_hash, sealed, verified = said
-    new = roots_told(clients, token.id, data_hash)
-    delivery = Delivery(
-        collection=clients.nft.address,
-        token=token.id,
-        epoch=token.epoch,
-        op=int(Op.TRANSFER),
-        receiver=sale.buyer,
-        old_data_hash=old.data_hash,
-        new_data_hash=data_hash,
-        content_root=new.content_root,
-        key_root=new.key_root,
-        key_commit=new.key_commit,
-        location=new.location,
-        sealed_key_hash=keccak(sealed),
-        key_hash=sale.key_hash,
-        nonce_hash=verified.nonce_hash,
-        deadline=verified.deadline,
-    )
-    return Shown(old, new, sealed, delivery)
+def verified_of(clients: TradeClients, token: int) -> dict[bytes, DeliveryVerified]:
+    """Every delivery of a token whose signatures counted, by what was signed."""
+    found = told(clients, clients.verifier, DeliveryVerified, {"token": token})
+    return {one.digest: one for one in found}
 
 
 def _last(

@@ -7,6 +7,9 @@ Conflict  NotYours         agents.token.not_yours     another wallet owns the to
           OtherCurrency    agents.order.currency      in another currency than was meant
           PriceTooHigh     agents.order.price         above what the buyer allowed
           NothingWrong     agents.delivery.right      what came is what was sold
+          OfferUnpaid      agents.offer.unpaid        its buyer's price is not in any more
+          FundsShort       agents.money.short         the wallet has too little of a token
+          AllowanceStuck   agents.money.allowance     a token that is not let be taken
 Corrupt   GoodsUnusable    agents.order.unusable      the file on sale is not there, or not whole
           DeliveredWrong   agents.delivery.wrong      what came is not what was sold
 
@@ -63,6 +66,27 @@ class NothingWrong(Conflict):
 
     code = "agents.delivery.right"
     next_step = "Take it with `apogee agent confirm SALE`."
+
+
+class OfferUnpaid(Conflict):
+    """The price of the offer is not in: whoever made it has taken it out, or spent it."""
+
+    code = "agents.offer.unpaid"
+    next_step = "Ask the buyer to put it in again: `apogee agent deposit`, or a new offer."
+
+
+class FundsShort(Conflict):
+    """The wallet has less of the token than is missing."""
+
+    code = "agents.money.short"
+    next_step = "Send the wallet more of this token; nothing was sent yet."
+
+
+class AllowanceStuck(Conflict):
+    """The token took the approval, and does not let the contract take the money."""
+
+    code = "agents.money.allowance"
+    next_step = "Look at the allowance in the token's contract; deal in another token if it stays."
 
 
 class GoodsUnusable(Corrupt):

@@ -9,16 +9,17 @@ import asyncio
 from typing import Final
 
 from offchain.agents.onchain_leases import CloneOrder, OrderState
-from offchain.agents.refuse import Refuse
-from offchain.agents.refuse_clone import CloneRefused, RefuseClone
+from offchain.agents.refuse import Refuse, Refused
+from offchain.agents.refuse_clone import RefuseClone
 from offchain.agents.seal import public_key_of
 from offchain.agents.token_view import read_token
-from offchain.agents.trade_errors import SaleNotHere
+from offchain.agents.trade_errors import OtherCurrency, SaleNotHere
 from offchain.apps.agent import CLONED, traded, traded_in_thread
 from offchain.apps.agent_endings import chain_leases
 from offchain.apps.agent_home import Trader, trade_clients
 from offchain.apps.agent_leases import leases_of
 from offchain.apps.agent_money import Currency
+from offchain.apps.agent_pay import price_told
 from offchain.apps.agent_quote import (
     NOT_MOVED,
     Told,
@@ -27,7 +28,7 @@ from offchain.apps.agent_quote import (
     goods_told,
     require_agreed,
 )
-from offchain.apps.agent_sales import punished
+from offchain.apps.agent_sales import refused_told
 from offchain.apps.output import say
 from offchain.apps.stake import Actor
 from offchain.chain.due import is_accepted
@@ -66,7 +67,10 @@ def clone(one: Actor, token: int, most: str | None, paid: str | None, *, is_agre
         raise SaleNotHere(token=token, missing="licence")
     shown = Currency(licence.currency)
     deliver, look = leases.windows(at=view.block.hash)
-    paying = {"value_wei": shown.value(licence.fee)}
+    if currency != shown:
+        raise OtherCurrency(currency=shown.address.hex(), meant=currency.address.hex())
+    value = shown.value(licence.fee)
+    call = leases.order_clone(token, ANY_KEY, licence, view.data_root, value_wei=value)
     quote = {
         **goods_told(one, view),
         "fee": shown.show(licence.fee),
@@ -76,7 +80,7 @@ def clone(one: Actor, token: int, most: str | None, paid: str | None, *, is_agre
         "cannot": NOT_MOVED[0],
         "paid_back_if_not_delivered": f"{deliver} s after the order",
         "you_may_prove_it_false": f"{look} s after the delivery",
-        **cost_told(one, leases.order_clone(token, ANY_KEY, licence, view.data_root, **paying)),
+        **price_told(one, leases, shown, licence.fee, call),
     }
     require_agreed(one, "clone", quote, is_agreed=is_agreed)
     limit = licence.fee if most is None else currency.parse(most)
@@ -138,20 +142,12 @@ def dispute_clone(one: Actor, order: int, *, is_agreed: bool) -> int:
         }
         require_agreed(one, "clone-dispute", quote, is_agreed=is_agreed)
 
-    async def refused(trader: Trader) -> CloneRefused:
+    async def refused(trader: Trader) -> Refused[CloneOrder]:
         refuse = Refuse(trader.buy, one.network.delivery_proofs, choose_engine, trader.buy.send)
         return await RefuseClone(leases_of(one, trader), refuse).prove(order)
 
     ended = traded(one, refused)
-    return one.say(
-        {
-            "order": order,
-            "state": ended.order.state.name.lower(),
-            "proven": ", ".join(ended.kinds),
-            "oracles_punished": punished(one, ended.digests),
-            "next": "apogee agent withdraw",
-        }
-    )
+    return one.say({"order": order, **refused_told(one, ended.proven, ended.ended.state)})
 
 
 def settle_clone(one: Actor, order: int, *, is_agreed: bool) -> int:

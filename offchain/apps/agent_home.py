@@ -6,7 +6,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +19,10 @@ from offchain.agents.adapters.stored_files import StoredFiles
 from offchain.agents.buy_agent import Buy
 from offchain.agents.deliver import Deliver, DeliverParts
 from offchain.agents.delivery_keys import DeliveryKeys
+from offchain.agents.delivery_ports import BundleFiles
 from offchain.agents.hold import Hold
 from offchain.agents.mint_agent import Mint
+from offchain.agents.oracle_ports import OraclePlace, Oracles
 from offchain.agents.sell import Sell
 from offchain.agents.token_view import TradeClients
 from offchain.apps.home import Home
@@ -51,6 +53,15 @@ class Trader:
     hold: Hold
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Whom a trader reaches beside the chain: storage, and oracles that stand."""
+
+    files: BundleFiles
+    oracles: Oracles
+    standing: Callable[[], Sequence[OraclePlace]]
+
+
 def trade_clients(network: Network) -> TradeClients:
     """The contracts that trading reads."""
     return TradeClients(
@@ -78,32 +89,41 @@ async def open_trader(
     clients, signer = trade_clients(network), LocalSigner.from_secret(account.secret)
     keys = DeliveryKeys(account.secret, network.chain_id, network.agents.address)
     engines = storage_engines()
-    folder = home.root / "agents"
-    async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(open_files(home, None))
-        options = await asyncio.to_thread(_options, opened)
-        files = StoredFiles(opened.files, folder / "files", options)
-        await stack.enter_async_context(files)
-        oracles = await stack.enter_async_context(HttpOracles())
+    async with open_outside(home, network) as outside:
         leader = Deliver(
             DeliverParts(
-                oracles=oracles,
-                standing=chain_oracles(network).standing,
-                files=files,
-                shelf=DiskShelf(folder / "deliveries"),
+                oracles=outside.oracles,
+                standing=outside.standing,
+                files=outside.files,
+                shelf=DiskShelf(home.root / "agents" / "deliveries"),
                 randomness=secrets.token_bytes,
                 chain_id=network.chain_id,
                 verifier=network.verifier.address,
             ),
             watch,
         )
-        buy = Buy(clients, keys, signer, files, engines, send)
+        buy = Buy(clients, keys, signer, outside.files, engines, send)
         yield Trader(
-            mint=Mint(network.agents, keys, signer.address, files, engines, send),
+            mint=Mint(network.agents, keys, signer.address, outside.files, engines, send),
             sell=Sell(clients, keys, signer, leader, send, secrets.token_bytes),
             buy=buy,
             hold=Hold(buy, send),
         )
+
+
+@asynccontextmanager
+async def open_outside(home: Home, network: Network) -> AsyncIterator[Outside]:
+    """The storage client of a home, and the network's oracles. Raises: HomeNotRunning, Unavailable.
+
+    What is stored for sales is kept in <home>/agents/files too.
+    """
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(open_files(home, None))
+        options = await asyncio.to_thread(_options, opened)
+        files = StoredFiles(opened.files, home.root / "agents" / "files", options)
+        await stack.enter_async_context(files)
+        oracles = await stack.enter_async_context(HttpOracles())
+        yield Outside(files, oracles, chain_oracles(network).standing)
 
 
 async def open_agent(home: Home, network: Network, role: str, token: int) -> tuple[bytes, bytes]:

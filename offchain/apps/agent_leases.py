@@ -15,11 +15,12 @@ from offchain.agents.onchain_leases import (
     RentTerms,
 )
 from offchain.agents.token_view import read_token
-from offchain.agents.trade_errors import SaleNotHere
+from offchain.agents.trade_errors import OtherCurrency, SaleNotHere
 from offchain.apps.agent import traded_in_thread
 from offchain.apps.agent_endings import chain_leases
 from offchain.apps.agent_home import Trader, trade_clients
 from offchain.apps.agent_money import Currency
+from offchain.apps.agent_pay import price_told
 from offchain.apps.agent_quote import (
     NOT_MOVED,
     Told,
@@ -113,6 +114,9 @@ def rent(
     if not terms.shortest:
         raise SaleNotHere(token=token, missing="rent")
     price, shown = terms.price * seconds, Currency(terms.currency)
+    if currency != shown:
+        raise OtherCurrency(currency=shown.address.hex(), meant=currency.address.hex())
+    call = leases.rent(token, seconds, terms, value_wei=shown.value(price))
     quote = {
         **goods_told(one, view),
         "price": shown.show(price),
@@ -122,7 +126,7 @@ def rent(
         "comes_back": "what is not used, when you end it or the token is sold",
         "changes_hands": "the right to use it until the time is over; not the bundle",
         "cannot": NOT_MOVED[1],
-        **cost_told(one, leases.rent(token, seconds, terms, value_wei=shown.value(price))),
+        **price_told(one, leases, shown, price, call),
     }
     require_agreed(one, "rent", quote, is_agreed=is_agreed)
     limit = price if most is None else currency.parse(most)

@@ -1,4 +1,4 @@
-"""Money of traders: currencies as they are typed and shown; what markets owe, taken out.
+"""Money of traders: currencies as they are typed and shown, and what markets owe a wallet.
 
 AgentMarket and AgentLeases keep credits apart, and by currency. Nothing of a stranger's token is
 asked but what a call needs: its amounts are shown as base units beside its address.
@@ -10,30 +10,13 @@ from typing import Final
 from offchain.agents.onchain_leases import AgentLeasesClient
 from offchain.agents.onchain_market import AgentMarketClient
 from offchain.agents.orders import NOBODY
-from offchain.apps.agent_quote import cost_told, require_agreed
 from offchain.apps.amounts import parse_amount, show_amount
 from offchain.apps.network import Network
 from offchain.apps.stake import Actor
-from offchain.chain.model import Address, TypedCall, parse_address, show_address
-from offchain.core.errors import Conflict, InvalidInput
+from offchain.chain.model import Address, parse_address, show_address
+from offchain.core.errors import InvalidInput
 
 MAX_DIGITS: Final = 30
-
-
-class NothingOwed(Conflict):
-    """No market owes this wallet anything in this currency."""
-
-    code = "agents.money.nothing_owed"
-    next_step = (
-        "`apogee agent show --sale SALE` tells what a sale waits for; --currency names another."
-    )
-
-
-class NotThatMuchOwed(Conflict):
-    """The markets owe this wallet less than that."""
-
-    code = "agents.money.not_that_much"
-    next_step = "Leave the amount out: then all of it is taken."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +61,17 @@ class Owed:
     amount: int
 
 
+def places(network: Network) -> tuple[tuple[str, AgentMarketClient | AgentLeasesClient], ...]:
+    """Where credit is kept."""
+    return ("market", network.agent_market), ("leases", network.agent_leases)
+
+
 def owed_to(network: Network, account: bytes, currency: Currency) -> list[Owed]:
     """What sales and leases owe an account, all at one block."""
     at = network.node.block().hash
-    places = (("market", network.agent_market), ("leases", network.agent_leases))
     return [
         Owed(place, client, client.credit_of(account, currency.address, at=at))
-        for place, client in places
+        for place, client in places(network)
     ]
 
 
@@ -99,52 +86,3 @@ def show_credit(one: Actor, currency_text: str | None) -> int:
             "next": "apogee agent withdraw" if any(each.amount for each in owed) else None,
         }
     )
-
-
-def withdraw(one: Actor, amount: str | None, currency_text: str | None, *, is_agreed: bool) -> int:
-    """Take out what is owed: all of it, or so much, of sales first.
-
-    Raises: NothingOwed, NotThatMuchOwed.
-    """
-    currency = Currency.named(currency_text)
-    owed = owed_to(one.network, one.address, currency)
-    total = sum(each.amount for each in owed)
-    if not total:
-        raise NothingOwed(wallet=show_address(one.address), currency=currency.show(0))
-    wanted = total if amount is None else currency.parse(amount)
-    if not 0 < wanted <= total:
-        raise NotThatMuchOwed(asked=currency.show(wanted), owed=currency.show(total))
-    steps: list[tuple[str, int, TypedCall]] = []
-    for each in owed:
-        part = min(each.amount, wanted - sum(taken for _, taken, _ in steps))
-        if part:
-            call = each.client.withdraw(currency.address, part, one.address)
-            steps.append((each.place, part, call))
-    quote = {
-        "to": show_address(one.address),
-        **{f"from_{place}": currency.show(part) for place, part, _ in steps},
-        **cost_told(one, *(call for _, _, call in steps)),
-    }
-    require_agreed(one, "withdraw", quote, is_agreed=is_agreed)
-    for place, _, call in steps:
-        one.send(call, one.unique_key(f"agent.withdraw:{place}"))
-    return one.say({"withdrawn": currency.show(wanted), "left": currency.show(total - wanted)})
-
-
-def deposit(one: Actor, amount: str, currency_text: str | None, *, is_agreed: bool) -> int:
-    """Put money into the market: bonds of sales, offers, prices in a token."""
-    currency = Currency.named(currency_text)
-    units, market = currency.parse(amount), one.network.agent_market
-    call = market.deposit(one.address, currency.address, units)
-    quote = {
-        "pays": currency.show(units),
-        "into": f"{show_address(Address(market.address))}, this wallet's credit there",
-        "comes_back_by": "apogee agent withdraw",
-        **cost_told(one, call),
-    }
-    if not currency.is_coin:
-        quote["first"] = "approve the market in the token's contract, for at least that much"
-    require_agreed(one, "deposit", quote, is_agreed=is_agreed)
-    one.send(call, one.unique_key("agent.deposit"))
-    held = market.credit_of(one.address, currency.address, at=one.at)
-    return one.say({"deposited": currency.show(units), "credit": currency.show(held)})

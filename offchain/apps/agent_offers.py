@@ -7,6 +7,7 @@ looks for what it did before.
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from offchain.agents.delivery_keys import MAX_OFFERS
@@ -14,6 +15,7 @@ from offchain.agents.onchain_market import SaleLocked, SaleState
 from offchain.agents.orders import Offer, least_bid, market_domain
 from offchain.agents.sale_view import wallet_of
 from offchain.agents.token_view import read_token
+from offchain.agents.trade_errors import OfferUnpaid, OtherCurrency
 from offchain.agents.trade_files import (
     SignedOffer,
     SignedOrder,
@@ -24,17 +26,17 @@ from offchain.agents.trade_files import (
 from offchain.apps.agent import read_text, traded, traded_in_thread
 from offchain.apps.agent_home import Trader, trade_clients
 from offchain.apps.agent_money import Currency
+from offchain.apps.agent_pay import payer_of, price_told, put_in_told
 from offchain.apps.agent_quote import (
     CANNOT,
     MOVES,
     clock,
-    cost_told,
     goods_told,
     require_agreed,
     require_own,
 )
 from offchain.apps.agent_sale_told import purchase_told, say_sale, shares_told
-from offchain.apps.agent_sales import missing_steps
+from offchain.apps.agent_sales import lock_steps, prepare
 from offchain.apps.files import write_bytes
 from offchain.apps.output import say
 from offchain.apps.stake import Actor
@@ -71,13 +73,14 @@ def bid(one: Actor, source: str, amount: str, currency_text: str | None, *, is_a
         call = market.bid(
             signed.order, signed.signature, key, amount=units, value=currency.value(units)
         )
+        price = partial(price_told, one, market, currency, units, call)
         told = await asyncio.to_thread(purchase_told, one, signed, quote.token, units)
         told |= {
             "bid": told.pop("price"),
             "least": currency.show(await asyncio.to_thread(_least, one, signed)),
             "comes_back": "as credit, at once, when somebody bids more",
             "then": "a late bid prolongs the auction by ten minutes; the highest is sold to",
-            **await asyncio.to_thread(cost_told, one, call),
+            **await asyncio.to_thread(price),
         }
         await asyncio.to_thread(require_agreed, one, "bid", told, is_agreed=is_agreed)
         return await trader.buy.bid(signed, amount=units)
@@ -89,10 +92,7 @@ def offer(one: Actor, token: int, flags: OfferFlags, *, is_agreed: bool) -> int:
     """Put the price in and sign an offer for a token as it is now; its owner may take it."""
     clients, currency = trade_clients(one.network), Currency.named(flags.currency)
     view, units = read_token(clients, token), currency.parse(flags.price)
-    market, at = clients.market, view.block.hash
-    credit = market.credit_of(one.address, currency.address, at=at)
-    missing = max(0, units - credit)
-    put_in = market.deposit(one.address, currency.address, missing)
+    market = clients.market
     account, state = wallet_of(clients, view)
     wish = Offer(
         buyer=one.address,
@@ -110,17 +110,16 @@ def offer(one: Actor, token: int, flags: OfferFlags, *, is_agreed: bool) -> int:
     quote = {
         **goods_told(one, view),
         "price": currency.show(units),
-        "put_in_now": currency.show(missing),
         **shares_told(one, view, units, 10_000, currency),
         "changes_hands": MOVES,
         "cannot": CANNOT,
         "offer_ends": clock(wish.expiry),
         "may_be_taken": "by the token's owner, without asking again, while data and wallet stay",
-        **(cost_told(one, put_in) if missing else {}),
+        **put_in_told(one, market, currency, units),
     }
     require_agreed(one, "offer", quote, is_agreed=is_agreed)
-    if missing:
-        one.send(put_in, one.unique_key(f"agent.offer:{token}"))
+    name = f"agent.offer:{one.role}:{token}"
+    payer_of(one).pay_in(market, currency.address, units, name=name)
     signed = traded_in_thread(one, lambda trader: trader.buy.offer(wish))
     write_bytes(flags.out, offer_text(signed).encode())
     told = {"token": token, "offer": str(flags.out), "ends": clock(wish.expiry)}
@@ -145,9 +144,13 @@ def take_offer(
     view = read_token(clients, signed.offer.token)
     require_own(one, view)
     price, at = signed.offer.price, view.block.hash
-    bond = clients.market.bond_of(price, at=at)
     shown = Currency(signed.offer.currency)
-    steps = missing_steps(one, view.id, bond, currency)
+    if currency != shown:
+        raise OtherCurrency(currency=shown.address.hex(), meant=currency.address.hex())
+    paid_in = clients.market.credit_of(signed.offer.buyer, currency.address, at=at)
+    if paid_in < price:
+        raise OfferUnpaid(price=shown.show(price), paid_in=shown.show(paid_in))
+    bond = clients.market.bond_of(price, at=at)
     quote = {
         **goods_told(one, view),
         "price": shown.show(price),
@@ -156,11 +159,10 @@ def take_offer(
         "changes_hands": MOVES,
         "cannot": CANNOT,
         "you_must": f"deliver within {clients.market.windows(at=at).deliver} s, or lose the bond",
-        **cost_told(one, *(call for call, _ in steps)),
+        **put_in_told(one, clients.market, shown, bond, *lock_steps(one, view.id)),
     }
     require_agreed(one, "take", quote, is_agreed=is_agreed)
-    for call, name in steps:
-        one.send(call, one.unique_key(name))
+    prepare(one, view.id, bond, shown)
 
     async def sold(trader: Trader) -> int:
         return await trader.sell.take(

@@ -24,12 +24,13 @@ from offchain.apps.agent_acting import (
     open_bundle,
     runs_of,
 )
+from offchain.apps.agent_begun import once
 from offchain.apps.agent_intent import IntentFlags
 from offchain.apps.agent_rights import Rights
 from offchain.apps.amounts import show_amount
 from offchain.apps.compute_clients import chain_escrow
 from offchain.apps.exit_codes import ExitCode
-from offchain.apps.output import print_table, say
+from offchain.apps.output import print_json, print_table, say
 from offchain.apps.stake import Actor
 from offchain.chain.model import TypedCall, show_address
 from offchain.node.folder_lock import FolderLock
@@ -53,12 +54,14 @@ def run(one: Actor, token: int, flags: IntentFlags) -> int:
 
 
 def fund(one: Actor, token: int, amount_wei: int) -> int:
-    """Send coin from this wallet to the agent's account, from which it pays."""
+    """Send coin from this wallet to the agent's account, from which it pays; once each time."""
     account = _rights(one).account(token)
     call = TypedCall(account.address, b"", amount_wei, "AgentAccount", "receive")
-    one.send(call, one.unique_key(f"agent.fund:{token}:{amount_wei}"))
-    has = one.network.node.balance(account.address, at=one.at)
-    return one.say({"account": show_address(account.address), "balance": show_amount(has)})
+    with once(one, f"agent.fund:{token}:{amount_wei}", {}) as begun:
+        one.send(call, begun.key)
+        has = one.network.node.balance(account.address, at=one.at)
+        told = {"account": show_address(account.address), "balance": show_amount(has)}
+        return one.say({**told, "begun_before": begun.is_old})
 
 
 def runs(one: Actor, token: int) -> int:
@@ -68,7 +71,11 @@ def runs(one: Actor, token: int) -> int:
         log = folder / LOG_FILE
         state = RunLog.from_bytes(log.read_bytes()).reason if log.exists() else "open"
         rows.append((folder.name, state, control_of(folder).value))
-    print_table("runs", ("run", "ended", "told"), rows)
+    columns = ("run", "ended", "told")
+    if one.as_json:
+        print_json({"runs": [dict(zip(columns, row, strict=True)) for row in rows]})
+        return ExitCode.DONE
+    print_table("runs", columns, rows)
     return ExitCode.DONE
 
 

@@ -9,9 +9,10 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from offchain.agents.onchain_leases import OrderState
 from offchain.agents.onchain_market import Sale, SaleState
 from offchain.agents.orders import NOBODY, OrderKind
-from offchain.agents.refuse import Refuse, Refused
+from offchain.agents.refuse import Proven, Refuse, Refused
 from offchain.agents.sell import SellWish, sale_of
 from offchain.agents.token_view import AgentToken, read_token
 from offchain.agents.trade_files import (
@@ -24,6 +25,7 @@ from offchain.apps.agent import read_text, traded, traded_in_thread
 from offchain.apps.agent_endings import chain_findings, chain_sales
 from offchain.apps.agent_home import Trader, trade_clients
 from offchain.apps.agent_money import Currency
+from offchain.apps.agent_pay import payer_of, price_told, put_in_told
 from offchain.apps.agent_quote import (
     CANNOT,
     MOVES,
@@ -86,7 +88,7 @@ def sell(one: Actor, token: int, flags: SellFlags, *, is_agreed: bool) -> int:
     require_own(one, view)
     wish = _wish(view, flags, currency)
     bond = clients.market.bond_of(wish.price, at=view.block.hash)
-    steps = missing_steps(one, token, bond, currency)
+    steps = lock_steps(one, token)
     windows = clients.market.windows(at=view.block.hash)
     quote = {
         **goods_told(one, view),
@@ -99,11 +101,10 @@ def sell(one: Actor, token: int, flags: SellFlags, *, is_agreed: bool) -> int:
         "changes_hands": MOVES,
         "cannot": CANNOT,
         "you_must": f"deliver within {windows.deliver} s of the sale, or the bond is the buyer's",
-        **cost_told(one, *(call for call, _ in steps)),
+        **put_in_told(one, clients.market, currency, bond, *steps),
     }
     require_agreed(one, "sell", quote, is_agreed=is_agreed)
-    for call, name in steps:
-        one.send(call, one.unique_key(name))
+    prepare(one, token, bond, currency)
     signed = traded_in_thread(one, lambda trader: trader.sell.order(wish))
     text = order_text(signed)
     if flags.out is None:
@@ -135,7 +136,7 @@ def buy(
 ) -> int:
     """Read the order and the file on sale, show everything, pay and lock."""
     signed, currency = parse_order_text(read_text(source)), Currency.named(currency_text)
-    limit = None if most is None else currency.parse(most)
+    limit, clients = None if most is None else currency.parse(most), trade_clients(one.network)
 
     async def bought(trader: Trader) -> int:
         begun = await asyncio.to_thread(trader.buy.begun, signed)
@@ -143,20 +144,20 @@ def buy(
             say(f"     bought before: sale {begun}")
             return begun
         found = await trader.buy.quote(signed, most=limit, currency=currency.address)
-        call = one.network.agent_market.buy(
+        call = clients.market.buy(
             signed.order,
             signed.signature,
             trader.buy.keys.public(bytes(32)),
             value=currency.value(found.price),
         )
-        windows = one.network.agent_market.windows(at=found.token.block.hash)
+        windows = clients.market.windows(at=found.token.block.hash)
         quote = await asyncio.to_thread(purchase_told, one, signed, found.token, found.price)
         quote |= {
             "bundle_bytes": found.length,
             "bundle": "on storage, whole: a wrong delivery can be proven",
             "you_may_object": f"{windows.objection} s after delivery; {windows.show} s to prove",
             "refunded_if_not_delivered": f"{windows.deliver} s after the sale",
-            **await asyncio.to_thread(cost_told, one, call),
+            **await asyncio.to_thread(price_told, one, clients.market, currency, found.price, call),
         }
         await asyncio.to_thread(require_agreed, one, "buy", quote, is_agreed=is_agreed)
         return await trader.buy.buy(signed, price=found.price)
@@ -226,33 +227,34 @@ def dispute(one: Actor, sale: int, *, is_late: bool, is_agreed: bool) -> int:
     """
     found = sale_of(trade_clients(one.network), sale)
     if not found.state.is_final:
-        currency = Currency(found.currency)
         quote: Told = {
             **money_told(found),
             "if_it_is_false": "price and the seller's bond are yours, oracles are punished",
             "if_it_is_right": "nothing is sent",
-            **({"bond_at_risk": currency.show(found.bond)} if is_late else {}),
+            **(_bond_told(one, found) if is_late else {}),
             "until": clock(found.until),
             "proof_reveals": "this purchase's key or one 64 KiB chunk of what came",
         }
         require_agreed(one, "dispute", quote, is_agreed=is_agreed)
 
-    async def refused(trader: Trader) -> Refused:
+    async def refused(trader: Trader) -> Refused[Sale]:
         refuse = Refuse(trader.buy, one.network.delivery_proofs, choose_engine, trader.buy.send)
         if is_late:
             await refuse.object(sale)
         return await refuse.refuse(sale)
 
     ended = traded(one, refused)
-    return one.say(
-        {
-            "sale": sale,
-            "state": ended.sale.state.name.lower(),
-            "proven": ", ".join(ended.kinds),
-            "oracles_punished": punished(one, ended.digests),
-            "next": "apogee agent withdraw",
-        }
-    )
+    return one.say({"sale": sale, **refused_told(one, ended.proven, ended.ended.state)})
+
+
+def refused_told(one: Actor, proven: Proven, state: SaleState | OrderState) -> Told:
+    """How a dispute ended, once those who signed falsely are punished."""
+    return {
+        "state": state.name.lower(),
+        "proven": ", ".join(proven.kinds) or None,
+        "oracles_punished": punished(one, proven.digests),
+        "next": "apogee agent withdraw",
+    }
 
 
 def punished(one: Actor, digests: tuple[bytes, ...]) -> int:
@@ -283,20 +285,20 @@ def settle(one: Actor, sale: int, *, is_agreed: bool) -> int:
     raise SaleWaits(sale=sale, state=state, until=clock(found.until), waits=WAITS[found.state])
 
 
-def missing_steps(
-    one: Actor, token: int, bond: int, currency: Currency
-) -> list[tuple[TypedCall, str]]:
-    """What an order needs before it can be bought, and is not there yet."""
-    network, at = one.network, one.at
-    market = network.agent_market
-    steps = []
-    if network.agents.get_approved(token, at=at) != market.address:
-        steps.append((network.agents.approve(market.address, token), f"agent.approve:{token}"))
-    credit = market.credit_of(one.address, currency.address, at=at)
-    if credit < bond:
-        call = market.deposit(one.address, currency.address, bond - credit)
-        steps.append((call, f"agent.bond:{token}"))
-    return steps
+def lock_steps(one: Actor, token: int) -> list[TypedCall]:
+    """What lets the market lock a token, if it may not yet."""
+    network = one.network
+    market = network.agent_market.address
+    is_let = network.agents.get_approved(token, at=one.at) == market
+    return [] if is_let else [network.agents.approve(market, token)]
+
+
+def prepare(one: Actor, token: int, bond: int, currency: Currency) -> None:
+    """Let the market lock a token, and put in what is missing of its bond."""
+    for call in lock_steps(one, token):
+        one.send(call, one.unique_key(f"agent.approve:{token}"))
+    market, name = one.network.agent_market, f"agent.bond:{one.role}:{token}"
+    payer_of(one).pay_in(market, currency.address, bond, name=name)
 
 
 def _wish(view: AgentToken, flags: SellFlags, currency: Currency) -> SellWish:
@@ -314,6 +316,13 @@ def _wish(view: AgentToken, flags: SellFlags, currency: Currency) -> SellWish:
     if flags.end_price is None:
         return wish
     return replace(wish, kind=OrderKind.DUTCH, end_price=currency.parse(flags.end_price))
+
+
+def _bond_told(one: Actor, sale: Sale) -> Told:
+    """What objecting without a proof puts at risk."""
+    currency, market = Currency(sale.currency), one.network.agent_market
+    told: Told = {"bond_at_risk": currency.show(sale.bond)}
+    return told | ({} if currency.is_coin else put_in_told(one, market, currency, sale.bond))
 
 
 def _end(one: Actor, sale: int, found: Sale, call: TypedCall, *, is_agreed: bool) -> int:

@@ -17,7 +17,8 @@ from offchain.agents.onchain_leases import (
     RentTerms,
 )
 from offchain.agents.orders import NOBODY
-from offchain.agents.refuse_clone import CloneRefused, RefuseClone
+from offchain.agents.refuse import Refused
+from offchain.agents.refuse_clone import RefuseClone
 from offchain.sdk.agent_parts import Bundle, OpenedAgents
 
 MAX_LISTED: Final = 256
@@ -126,14 +127,14 @@ class AsyncAgentLeases(OpenedAgents):
         held = await (await self._parts()).lease.take(order)
         return [Bundle(one.data, one.data_key) for one in held]
 
-    async def refuse_clone(self, order: int) -> CloneRefused:
+    async def refuse_clone(self, order: int) -> Refused[CloneOrder]:
         """As the buyer: prove it false, have the fee back, its signers punished.
 
         Raises: CloneRight, SaleNotHere.
         """
         parts = await self._parts()
         ended = await RefuseClone(parts.lease, parts.refuse).prove(order)
-        await asyncio.to_thread(parts.punish, ended.digests)
+        await asyncio.to_thread(parts.punish, ended.proven.digests)
         return ended
 
     async def settle_clone(self, order: int) -> bool:

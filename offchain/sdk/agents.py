@@ -64,7 +64,7 @@ class AsyncAgents(AsyncAgentLeases):
     async def sell(self, wish: SellWish) -> SignedOrder:
         """Approve the market, put the bond in where either is missing, and sign an order.
 
-        A bond in a token is not put in: `deposit` it. Raises: NotYours.
+        A bond in a token is approved, exactly. Raises: NotYours, FundsShort, CurrencyRefused.
         """
         parts = await self._parts()
         market, nft = parts.clients.market, parts.clients.nft
@@ -74,10 +74,7 @@ class AsyncAgents(AsyncAgentLeases):
             if nft.get_approved(wish.token, at=at) != market.address:
                 parts.act(nft.approve(market.address, wish.token), f"approve:{wish.token}")
             bond = market.bond_of(wish.price, at=at)
-            credit = market.credit_of(parts.owner, wish.currency, at=at)
-            if credit < bond and wish.currency == NOBODY:
-                call = market.deposit(parts.owner, wish.currency, bond - credit)
-                parts.act(call, f"bond:{wish.token}")
+            parts.buy.payer.pay_in(market, wish.currency, bond, name=f"sdk.bond:{wish.token}")
 
         await asyncio.to_thread(prepare)
         return await asyncio.to_thread(parts.sell.order, wish)
@@ -99,7 +96,11 @@ class AsyncAgents(AsyncAgentLeases):
         return await parts.buy.quote(order, most=max_price, currency=currency)
 
     async def buy(self, order: SignedOrder, *, max_price: int, currency: bytes = NOBODY) -> int:
-        """Pay and lock; the sale's number, once however often. Raises: as `quote`."""
+        """Pay and lock; the sale's number, once however often.
+
+        What is missing of a price in a token is approved, exactly, and put in before.
+        Raises: as `quote`, FundsShort, CurrencyRefused.
+        """
         parts = await self._parts()
         begun = await asyncio.to_thread(parts.buy.begun, order)
         if begun is not None:
@@ -115,7 +116,7 @@ class AsyncAgents(AsyncAgentLeases):
         return await (await self._parts()).buy.bid(order, amount=amount)
 
     async def offer(self, wish: Offer) -> SignedOffer:
-        """Sign an offer for a token as it is; the price has to be in: `deposit`."""
+        """Sign an offer for a token as it is; the price has to be in: `put_in`."""
         parts = await self._parts()
         return await asyncio.to_thread(parts.buy.offer, wish)
 
@@ -147,7 +148,7 @@ class AsyncAgents(AsyncAgentLeases):
         opened = await (await self._parts()).buy.take(sale, proofs)
         return [Bundle(one.data, one.data_key) for one in opened]
 
-    async def refuse(self, sale: int, *, is_late: bool = False) -> Refused:
+    async def refuse(self, sale: int, *, is_late: bool = False) -> Refused[Sale]:
         """As the buyer: prove a delivery false, take the refund, have its signers punished.
 
         `is_late`: object first, against a bond, to gain time. Raises: NothingWrong, SaleNotHere.
@@ -156,7 +157,7 @@ class AsyncAgents(AsyncAgentLeases):
         if is_late:
             await parts.refuse.object(sale)
         ended = await parts.refuse.refuse(sale)
-        await asyncio.to_thread(parts.punish, ended.digests)
+        await asyncio.to_thread(parts.punish, ended.proven.digests)
         return ended
 
     async def settle(self, sale: int) -> Sale:
@@ -196,11 +197,33 @@ class AsyncAgents(AsyncAgentLeases):
         market, leases = await self._credits(await self._parts(), currency)
         return market + leases
 
-    async def deposit(self, amount: int, *, currency: bytes = NOBODY) -> None:
-        """Put money into the market, for bonds, offers and prices in a token."""
+    async def put_in(self, needed: int, *, currency: bytes = NOBODY) -> int:
+        """Have at least so much as credit in the market; what it was before.
+
+        What is missing is put in, approved exactly where it is of a token: again, nothing is sent.
+        Raises: FundsShort, AllowanceStuck, CurrencyRefused.
+        """
         parts = await self._parts()
-        call = parts.clients.market.deposit(parts.owner, currency, amount)
-        await asyncio.to_thread(parts.act, call, "deposit")
+        market, payer = parts.clients.market, parts.buy.payer
+
+        def put() -> int:
+            found = payer.look(market, currency, needed)
+            payer.pay_in(market, currency, needed, name="sdk.put_in")
+            return found.credit
+
+        return await asyncio.to_thread(put)
+
+    async def deposit(self, amount: int, *, currency: bytes = NOBODY) -> None:
+        """Put so much more into the market. Asked twice, it is put in twice: see `put_in`.
+
+        Raises: as `put_in`.
+        """
+        parts = await self._parts()
+        at = parts.clients.node.block().hash
+        before = await asyncio.to_thread(
+            parts.clients.market.credit_of, parts.owner, currency, at=at
+        )
+        await self.put_in(before + amount, currency=currency)
 
     async def withdraw(self, *, currency: bytes = NOBODY, to: bytes | None = None) -> int:
         """Take out all that sales and leases owe; how much that was, 0: nothing was sent."""

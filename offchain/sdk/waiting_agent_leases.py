@@ -9,7 +9,7 @@ from offchain.agents.onchain_leases import (
     RentTerms,
 )
 from offchain.agents.orders import NOBODY
-from offchain.agents.refuse_clone import CloneRefused
+from offchain.agents.refuse import Refused
 from offchain.sdk.agent_leases import AsyncAgentLeases
 from offchain.sdk.agent_parts import Bundle
 from offchain.sdk.loop_thread import LoopThread
@@ -70,7 +70,7 @@ class AgentLeases:
         """Open, and let its owner be paid."""
         return self._loop.run(self._leases.take_clone(order))
 
-    def refuse_clone(self, order: int) -> CloneRefused:
+    def refuse_clone(self, order: int) -> Refused[CloneOrder]:
         return self._loop.run(self._leases.refuse_clone(order))
 
     def settle_clone(self, order: int) -> bool:

@@ -83,7 +83,7 @@ class Agents(AgentLeases):
         """Open, compare, settle."""
         return self._loop.run(self._agents.take(sale, proofs))
 
-    def refuse(self, sale: int, *, is_late: bool = False) -> Refused:
+    def refuse(self, sale: int, *, is_late: bool = False) -> Refused[Sale]:
         return self._loop.run(self._agents.refuse(sale, is_late=is_late))
 
     def settle(self, sale: int) -> Sale:
@@ -105,6 +105,10 @@ class Agents(AgentLeases):
     def credit(self, currency: bytes = NOBODY) -> int:
         """What sales and leases owe, in base units."""
         return self._loop.run(self._agents.credit(currency))
+
+    def put_in(self, needed: int, *, currency: bytes = NOBODY) -> int:
+        """Have at least so much as credit; what it was before."""
+        return self._loop.run(self._agents.put_in(needed, currency=currency))
 
     def deposit(self, amount: int, *, currency: bytes = NOBODY) -> None:
         self._loop.run(self._agents.deposit(amount, currency=currency))

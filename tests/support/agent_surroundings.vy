@@ -98,6 +98,18 @@ def epoch_length() -> uint256:
     return EPOCH
 
 
+# --- escrow
+
+
+@external
+@view
+def free_of(account: address, token: address) -> uint256:
+    """
+    @notice Nobody has put anything in.
+    """
+    return 0
+
+
 # --- judges
 
 

@@ -27,7 +27,9 @@ from tests.support.trade_world import (
     WINDOWS,
     CoinClient,
     Person,
+    PlainClient,
     SurroundingsClient,
+    TetherClient,
     TradeWorld,
     built_twin,
     secret_of,
@@ -121,5 +123,6 @@ def _deployed(deploy: _Deployer, governance: bytes) -> Deployments:
     leases = deploy("AgentLeases", nft, *WINDOWS[:2])
     deploy.wire(AgentNFTClient, leases, account)
     deploy("AgentMarket", nft, TREASURY, FEE_BPS, WINDOWS)
-    deploy(CoinClient.contract)
+    for token in (CoinClient, TetherClient, PlainClient):
+        deploy(token.contract)
     return deploy.found

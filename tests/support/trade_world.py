@@ -101,6 +101,14 @@ class CoinClient(TwinClient):
     contract = "hostile_token"
 
 
+class TetherClient(TwinClient):
+    contract = "tether_token"
+
+
+class PlainClient(TwinClient):
+    contract = "plain_token"
+
+
 class Person:
     """A wallet with its home; `open` is a new process over what lies on its disk."""
 
@@ -194,6 +202,7 @@ class TradeWorld:
         self.verifier = KeyDeliveryVerifierClient(found, node)
         self.proofs = DeliveryFraudProofsClient(found, node)
         self.twin, self.coin = SurroundingsClient(found, node), CoinClient(found, node)
+        self.tether, self.plain = TetherClient(found, node), PlainClient(found, node)
         self.clients = TradeClients(
             node, self.nft, self.market, self.verifier, node.chain_id(), found.first_block()
         )

@@ -148,9 +148,9 @@ def credit(one: "Actor", currency: CurrencyFlag = None) -> int:
 @acting
 def deposit(one: "Actor", amount: Price, currency: CurrencyFlag = None, yes: Yes = False) -> int:
     """Put money into the market, for bonds and prices.  Example: apogee agent deposit 0.1 --yes"""
-    from offchain.apps import agent_money
+    from offchain.apps import agent_purse
 
-    return agent_money.deposit(one, amount, currency, is_agreed=yes)
+    return agent_purse.deposit(one, amount, currency, is_agreed=yes)
 
 
 @app.command()
@@ -162,9 +162,9 @@ def withdraw(
     yes: Yes = False,
 ) -> int:
     """Take out what sales and leases owe this wallet.  Example: apogee agent withdraw --yes"""
-    from offchain.apps import agent_money
+    from offchain.apps import agent_purse
 
-    return agent_money.withdraw(one, amount, currency, is_agreed=yes)
+    return agent_purse.withdraw(one, amount, currency, is_agreed=yes)
 
 
 agent_sales.add_to(app)

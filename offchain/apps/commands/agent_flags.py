@@ -9,15 +9,12 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
 from offchain.apps.home import Home
-
-if TYPE_CHECKING:
-    from offchain.apps.stake import Actor
 
 TRADER: Final = "trader"
 Role = Annotated[str, typer.Option("--as", help="Role of this home that acts.")]
@@ -37,6 +34,16 @@ RoyaltyMost = Annotated[
 ]
 CurrencyFlag = Annotated[
     str | None, typer.Option("--currency", help="An ERC-20, 0x..; default: the chain's coin.")
+]
+
+Budget = Annotated[str, typer.Option(help="The most it may spend: 0.2eth, 5gwei.")]
+Deadline = Annotated[str, typer.Option(help="How long it may take: 90s, 15m, 1h.")]
+SkillName = Annotated[str, typer.Option(help="A plan that it has; else its model plans.")]
+Inputs = Annotated[
+    list[str] | None, typer.Option("--input", help="name=value, for the plan; repeatable.")
+]
+RunName = Annotated[
+    str | None, typer.Option("--run", help="A name for it; the same one is the same run.")
 ]
 
 Command = Callable[..., int]
@@ -72,13 +79,3 @@ def acting(command: Command) -> Command:
     run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # typer reads it
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     return run
-
-
-def actor_of(
-    home: Path | None, rpc_url: str | None, role: str, *, as_json: bool, dry_run: bool = False
-) -> "Actor":
-    """Who acts, for a command that opens and closes it itself."""
-    from offchain.apps.stake import actor
-
-    folder = Home.at(home or Path(".apogee"))
-    return actor(folder, rpc_url, role, as_json=as_json, is_dry=dry_run)

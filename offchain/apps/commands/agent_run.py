@@ -1,13 +1,23 @@
 """agent new, fund, run, runs, pause, kill, verify: what an agent does for its owner or renter."""
 
-from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offchain.apps.commands.agent_flags import TRADER, Role, Token, actor_of
-from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
+from offchain.apps.commands.agent_flags import (
+    Budget,
+    Deadline,
+    Inputs,
+    RunName,
+    SkillName,
+    Token,
+    acting,
+)
+from offchain.apps.commands.options import Json
+
+if TYPE_CHECKING:
+    from offchain.apps.stake import Actor
 
 
 def new(
@@ -24,31 +34,28 @@ def new(
     return agent_new.new(folder, name, model, as_json=as_json)
 
 
+@acting
 def fund(
+    one: "Actor",
     token: Token,
     amount: Annotated[str, typer.Argument(help="Such as 0.2eth, 5gwei.")],
-    role: Role = TRADER,
-    home: HomeFolder = None,
-    rpc_url: RpcUrl = None,
-    as_json: Json = False,
 ) -> int:
     """Put coin into an agent's account, from which it pays.  Example: apogee agent fund 1 0.2"""
     from offchain.apps import agent_run
     from offchain.apps.amounts import parse_amount
 
-    with closing(actor_of(home, rpc_url, role, as_json=as_json)) as one:
-        return agent_run.fund(one, token, parse_amount(amount))
+    return agent_run.fund(one, token, parse_amount(amount))
 
 
+@acting
 def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    one: "Actor",
     token: Token,
     intent: Annotated[str, typer.Option(help="What is wanted, in words.")],
-    budget: Annotated[str, typer.Option(help="The most it may spend: 0.2eth, 5gwei.")],
-    deadline: Annotated[str, typer.Option(help="How long it may take: 90s, 30m, 1h.")] = "1h",
-    skill: Annotated[str, typer.Option(help="A plan of the bundle; else the model plans.")] = "",
-    inputs: Annotated[
-        list[str] | None, typer.Option("--input", help="name=value, for the plan; repeatable.")
-    ] = None,
+    budget: Budget,
+    deadline: Deadline = "1h",
+    skill: SkillName = "",
+    inputs: Inputs = None,
     tools: Annotated[
         list[str] | None, typer.Option("--tool", help="Only these tools; repeatable.")
     ] = None,
@@ -56,11 +63,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
         list[str] | None, typer.Option("--pay", help="An address it may pay too; repeatable.")
     ] = None,
     service: Annotated[str | None, typer.Option(help="Think at this service.")] = None,
-    name: Annotated[str | None, typer.Option("--run", help="A name for the run.")] = None,
-    role: Role = TRADER,
-    home: HomeFolder = None,
-    rpc_url: RpcUrl = None,
-    as_json: Json = False,
+    name: RunName = None,
 ) -> int:
     """Let an agent do something, within limits that it cannot leave.
 
@@ -80,53 +83,44 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter a flag
         service=service,
         run=name,
     )
-    with closing(actor_of(home, rpc_url, role, as_json=as_json)) as one:
-        return agent_run.run(one, token, flags)
+    return agent_run.run(one, token, flags)
 
 
-def runs(token: Token, role: Role = TRADER, home: HomeFolder = None, rpc_url: RpcUrl = None) -> int:
+@acting
+def runs(one: "Actor", token: Token) -> int:
     """Runs of an agent in this home.  Example: apogee agent runs 1"""
     from offchain.apps import agent_run
 
-    with closing(actor_of(home, rpc_url, role, as_json=False)) as one:
-        return agent_run.runs(one, token)
+    return agent_run.runs(one, token)
 
 
+@acting
 def pause(
+    one: "Actor",
     token: Token,
     resume: Annotated[bool, typer.Option("--resume", help="Let it go on.")] = False,
-    role: Role = TRADER,
-    home: HomeFolder = None,
-    rpc_url: RpcUrl = None,
-    as_json: Json = False,
 ) -> int:
     """Nothing is signed or spent until it is resumed.  Example: apogee agent pause 1"""
     from offchain.apps import agent_run
 
-    with closing(actor_of(home, rpc_url, role, as_json=as_json)) as one:
-        return agent_run.pause(one, token, is_over=resume)
+    return agent_run.pause(one, token, is_over=resume)
 
 
+@acting
 def kill(
+    one: "Actor",
     token: Token,
-    role: Role = TRADER,
-    home: HomeFolder = None,
-    rpc_url: RpcUrl = None,
-    as_json: Json = False,
 ) -> int:
     """End an agent's runs here and its sessions everywhere.  Example: apogee agent kill 1"""
     from offchain.apps import agent_run
 
-    with closing(actor_of(home, rpc_url, role, as_json=as_json)) as one:
-        return agent_run.kill(one, token)
+    return agent_run.kill(one, token)
 
 
+@acting
 def verify(
+    one: "Actor",
     run_log: Annotated[Path, typer.Argument(help="The run-log.json of a run.", exists=True)],
-    role: Role = TRADER,
-    home: HomeFolder = None,
-    rpc_url: RpcUrl = None,
-    as_json: Json = False,
 ) -> int:
     """Check a run log: signature, session, budget, tools, every receipt.
 
@@ -134,8 +128,7 @@ def verify(
     """
     from offchain.apps import agent_run
 
-    with closing(actor_of(home, rpc_url, role, as_json=as_json)) as one:
-        return agent_run.verify(one, run_log)
+    return agent_run.verify(one, run_log)
 
 
 def add_to(app: typer.Typer) -> None:

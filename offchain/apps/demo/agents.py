@@ -274,12 +274,14 @@ class AgentActs:
             before = market.credit_of(account, NOBODY, at=self.network.node.block().hash)
             refuse = Refuse(taker.buy, self.network.delivery_proofs, choose_engine, taker.buy.send)
             ended = await refuse.refuse(sale)
-            assert ended.sale.state is SaleState.REFUNDED, ended.sale.state
+            assert ended.ended.state is SaleState.REFUNDED, ended.ended.state
             after = market.credit_of(account, NOBODY, at=self.network.node.block().hash)
             signatures = proofs.proofs[0].ownership.signatures
-            slashed = await asyncio.to_thread(self._punish, taker, ended.digests[0], signatures)
+            slashed = await asyncio.to_thread(
+                self._punish, taker, ended.proven.digests[0], signatures
+            )
             step.detail = (
-                f"proof {ended.kinds[0]}: {show_amount(after - before)} coins back with the "
+                f"proof {ended.proven.kinds[0]}: {show_amount(after - before)} coins back with the "
                 f"seller's bond, {show_amount(slashed)} of the oracles' stake"
             )
         return after - before, slashed

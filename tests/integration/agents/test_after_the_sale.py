@@ -22,34 +22,13 @@ from offchain.agents.trade_errors import DeliveredWrong, OtherCurrency, PriceToo
 from offchain.jobs.agents import AgentJobs
 from offchain.jobs.agents import AgentParts as JobParts
 from offchain.jobs.model import Job, JobKind, Outcome
-from offchain.sdk.agent_parts import AgentParts
-from offchain.sdk.agents import AsyncAgents
 from offchain.sdk.open_agents import agent_books
+from tests.support.trade_agents import agents_of
 from tests.support.trade_lies import Lie, flipped, forged, forged_clone
-from tests.support.trade_world import PRICE, WEEK, Person, TradeWorld, the_bundle
+from tests.support.trade_world import PRICE, WEEK, TradeWorld, the_bundle
 
 RENT = 7  # wei a second
 FEE = 1_000_003
-
-
-def agents_of(one: Person) -> AsyncAgents:
-    """What a program of this person has."""
-    world = one.world
-
-    async def opening() -> AgentParts:
-        return AgentParts(
-            clients=world.clients,
-            owner=one.address,
-            mint=one.mint,
-            sell=one.sell,
-            buy=one.buy,
-            hold=one.hold,
-            refuse=one.refuse,
-            lease=one.lease,
-            books=agent_books(world.clients, world.leases),
-        )
-
-    return AsyncAgents(opening)
 
 
 def worker(world: TradeWorld) -> AgentJobs:
@@ -218,7 +197,7 @@ def test_jobs__delivery_proven_false__refunded_and_its_signers_punished_once(
         record = trade.sale(sale)
         [shown] = one.buy.shown(sale, record, None)
         digest = one.refuse.digest_of(shown)
-        fault = await one.refuse.fault_of(shown, sale, record)
+        fault = await one.refuse.fault_with(shown, one.buy.secret_of(sale, record))
         assert fault is not None
         one.refuse.prove(shown, fault, digest)  # and then its process dies
 
@@ -249,12 +228,12 @@ def test_clone__garbage__fee_is_back_and_its_signers_are_punished(trade: TradeWo
 
         ended = await buyer.refuse_clone(ordered.order)
 
-        assert (ended.kinds, ended.order.state) == (("CONTENT",), OrderState.REFUNDED)
+        assert (ended.proven.kinds, ended.ended.state) == (("CONTENT",), OrderState.REFUNDED)
         assert await buyer.withdraw() == FEE
-        [digest] = ended.digests
+        [digest] = ended.proven.digests
         named = told(trade.clients, trade.verifier, OraclePunished, {"digest": digest})
         assert len({each.operator_id for each in named}) == 3
-        assert (await buyer.refuse_clone(ordered.order)).kinds == ()
+        assert (await buyer.refuse_clone(ordered.order)).proven.kinds == ()
         assert await seller.credit() == 0
 
     tell(story)

@@ -178,8 +178,8 @@ def test_both_accuse__oracles_lied_together__buyer_has_everything_back(trade: Tr
         await buyer.refuse.object(sale)
         found = await buyer.refuse.refuse(sale)
 
-        assert found.kinds == ("CONTENT",)
-        assert (await buyer.refuse.refuse(sale)).sale == found.sale
+        assert found.proven.kinds == ("CONTENT",)
+        assert (await buyer.refuse.refuse(sale)).ended == found.ended
         assert buyer.credit() == PRICE + 2 * BOND
         assert seller.credit() == 0
         await is_sellers_again(trade, token, sale)

@@ -92,7 +92,7 @@ def test_leases__every_call__encodes() -> None:
         client.settle_clone(1),
         client.refund_clone(1),
         client.refund_false_clone(1, [WORD]),
-        client.deposit(SOMEBODY, bytes(20), 5, value_wei=5),
+        client.deposit(SOMEBODY, bytes(20), 5),
         client.withdraw(bytes(20), 5, SOMEBODY),
     ]
 
