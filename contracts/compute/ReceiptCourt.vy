@@ -175,8 +175,8 @@ def prove_equivocation(
     signature: Bytes[65],
 ):
     """
-    @notice Show that the provider signed another receipt for the same request number of the same payer than the one
-            it settled. The service is suspended.
+    @notice Show that the provider signed another receipt for the same request number of the same payer in the same
+            token than the one it settled. The service is suspended.
     @param other The receipt that was not settled here.
     @param signature Of `other`, by the signer of its service.
     """
@@ -190,11 +190,14 @@ def prove_equivocation(
     other_provider: address = (staticcall REGISTRY.settler_of(other.service))[0]
     is_his: bool = other.provider == batch.provider and other_provider == batch.provider
     assert is_his, "receipt_court: another provider"
+    row: IServiceRegistry.PriceRow = staticcall REGISTRY.price_row(other.service, other.price_version)
+    is_same = row.valid_from == 0 or row.token == batch.token  # every token's bucket counts its own nonces
+    assert is_same, "receipt_court: another request"
     signer: address = staticcall REGISTRY.signer_at(other.service, convert(other.time, uint256))
     found: address = receipt_rules._signer(self._digest(other_hash), signature)
     assert found == signer and found != empty(address), "receipt_court: not signed"
 
-    subject: bytes32 = keccak256(abi_encode(other.payer, other.provider, other.nonce))
+    subject: bytes32 = keccak256(abi_encode(other.payer, other.provider, batch.token, other.nonce))
     self._convict(
         C.CMP_EQUIVOCATION, batch, shown, leaf.index, folded.weight, self._penalty(batch), subject
     )
@@ -317,7 +320,7 @@ def fact_of(offence: uint256, subject: bytes32) -> bytes32:
     """
     @return The name under which `is_proven` knows an offence. Its subject is the leaf's `refund_key`; of an item's
             offences with 2**256 - 1 for the leaf (OVERCLAIM) or 2**256 - 2 (UNAVAILABLE); of an equivocation the hash
-            of payer, provider, nonce.
+            of payer, provider, token, nonce.
     """
     return self._fact(offence, subject)
 

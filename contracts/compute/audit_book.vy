@@ -34,6 +34,8 @@ seeds: HashMap[uint256, bytes32]
 bundles: HashMap[uint256, bytes32]
 batches: HashMap[uint256, uint256]  # of requests
 points: HashMap[uint256, uint256]  # of requests
+items: HashMap[uint256, uint256]  # of requests: batch << 6 | item
+charged: HashMap[uint256, bool]  # batch << 6 | item: a request of it has cost a failed draw
 requesters: HashMap[uint256, address]
 challengers: HashMap[uint256, address]
 pots: HashMap[uint256, uint256]  # wei: deposits and lost bonds, for the auditors
@@ -191,6 +193,17 @@ def _move(id: uint256, state: IAuditCourt.AuditState, deadline: uint256):
 @internal
 def _judge(id: uint256, failed: uint256, decided: uint256):
     self.verdicts[id] = failed | decided << 64
+
+
+@internal
+def _charge(id: uint256) -> bool:
+    """
+    @dev Count a request that failed against its item; whether one did before.
+    """
+    item: uint256 = self.items[id]
+    was_charged: bool = self.charged[item]
+    self.charged[item] = True
+    return was_charged
 
 
 @internal

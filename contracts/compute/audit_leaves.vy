@@ -24,6 +24,8 @@ uses: court_credits
 uses: findings
 uses: openings
 
+ITEM_BITS: constant(uint256) = 6  # a batch has 64 items at most
+
 
 # --- PERMISSIONLESS
 
@@ -43,16 +45,18 @@ def convict(
     """
     assert audit_book._state(audit) == IAuditCourt.AuditState.UPHELD, "audit_leaves: nothing upheld"
     left: uint256 = audit_book.left[audit]
-    assert number < 256 and left & (1 << number) != 0, "audit_leaves: not failed, or done"
+    assert left & (1 << number) != 0, "audit_leaves: not failed, or done"
     assert shown.batch == audit_book._batch(audit), "audit_leaves: another batch"
     batch: IComputeEscrow.Batch = openings._batch(shown.batch)
     first: uint256 = openings._check_item(batch, shown)
+    last: uint256 = first + convert(shown.item.amount, uint256)
     folded: sum_path.Folded = openings._check_leaf(shown.item, leaf_hash, leaf, path)
     first += folded.first
+    last = min(last, first + folded.weight)  # no tree that does not add up reaches into another item
     low: uint256 = 0
     high: uint256 = 0
     low, high = self._span(audit, number, convert(batch.total, uint256))
-    assert first <= high and first + folded.weight > low, "audit_leaves: another leaf"
+    assert first <= high and last > max(first, low), "audit_leaves: another leaf"
 
     audit_book.left[audit] = left ^ (1 << number)
     refunded: uint256 = 0
@@ -61,10 +65,10 @@ def convict(
         shown, openings._leaf_key(shown.batch, shown.index, leaf), folded.weight
     )
     loss: uint256 = 0
-    if audit_book._is_request(audit):
-        loss = audit_book.pots[audit]  # the deposit is the auditors' now
     if short != 0:
-        loss += staticcall openings.ESCROW.wei_of(batch.token, short)
+        loss = staticcall openings.ESCROW.wei_of(batch.token, short)
+    if audit_book._is_request(audit) and not audit_book._has(audit, audit_book.SILENT):
+        loss += audit_life.AUDITOR_PAY * audit_life.FIRST_SEATS  # the auditors' now
     audit_life._punish(audit, number, 1 << number, shown.item.payer, refunded, loss)
     if audit_book.left[audit] == 0:
         audit_life._finish(audit, IAuditCourt.AuditState.PUNISHED)
@@ -94,6 +98,7 @@ def request(shown: IReceiptCourt.ShownItem, unit: uint256) -> uint256:
 
     audit_book.batches[id] = shown.batch
     audit_book.points[id] = point
+    audit_book.items[id] = shown.batch << ITEM_BITS | shown.index
     audit_book.requesters[id] = msg.sender
     audit_book.pots[id] = deposit
     court_credits._credit(msg.sender, msg.value - deposit)

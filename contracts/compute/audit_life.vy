@@ -207,22 +207,27 @@ def _punish(
     id: uint256, number: uint256, draws: uint256, payer: address, refunded: uint256, loss: uint256
 ):
     """
-    @param draws Bits: what they cost together is one finding.
+    @param draws Bits: what they cost together is one finding. Requests of one item cost a failed draw once,
+                 then the loss.
     """
     batch: IComputeEscrow.Batch = openings._batch(audit_book._batch(id))
     offence: uint256 = C.CMP_AUDIT_FAIL
     if audit_book._has(id, audit_book.SILENT):
         offence = C.CMP_SILENT_AUDIT
-    told: uint256 = findings._tell(
-        offence,
-        findings._pool(self._operator_id(batch.service), C.COMPUTE),
-        findings._epoch_at(convert(batch.posted_at, uint256)),
-        keccak256(abi_encode(id, number)),
-        self._count(draws) * self._penalty(batch, audit_book._has(id, audit_book.WHOLE)),
-        payer,
-        loss,
-        audit_book.requesters[id],
-    )
+    told: uint256 = self._count(draws) * self._penalty(batch, audit_book._has(id, audit_book.WHOLE))
+    if audit_book._is_request(id) and audit_book._charge(id):
+        told = loss
+    if told != 0:
+        told = findings._tell(
+            offence,
+            findings._pool(self._operator_id(batch.service), C.COMPUTE),
+            findings._epoch_at(convert(batch.posted_at, uint256)),
+            keccak256(abi_encode(id, number)),
+            told,
+            payer,
+            loss,
+            audit_book.requesters[id],
+        )
     log IAuditCourt.DrawConvicted(
         audit=id,
         batch=audit_book._batch(id),

@@ -81,7 +81,8 @@ def pay(audit: uint256):
     audit_book.pots[audit] = 0
     log IAuditCourt.AuditorsPaid(audit=audit, earners=earners, fee=fee, wei_amount=pot)
     if len(earners) == 0:
-        court_credits._credit(audit_book.requesters[audit], pot)
+        to: address = audit_book.requesters[audit]
+        court_credits._credit(audit_book.challengers[audit] if to == empty(address) else to, pot)
         self._give(batch.token, batch.provider, fee)
     count: uint256 = len(earners)
     for earner: address in earners:

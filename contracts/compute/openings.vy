@@ -62,9 +62,9 @@ def _check_item(batch: IComputeEscrow.Batch, shown: IReceiptCourt.ShownItem) -> 
     total: uint256 = convert(batch.total, uint256)
     count: uint256 = convert(batch.items, uint256)
     folded: sum_path.Folded = sum_path._fold(leaf, shown.index, count, shown.path, total)
-    assert folded.root == batch.root, "openings: not in the batch"
-    assert folded.adds_up, "openings: not in the batch"
-    assert folded.weight == convert(shown.item.amount, uint256), "openings: not in the batch"
+    is_under: bool = folded.root == batch.root and folded.adds_up
+    is_under = is_under and folded.weight == convert(shown.item.amount, uint256)
+    assert is_under, "openings: not in the batch"
     return folded.first
 
 

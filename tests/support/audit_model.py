@@ -31,6 +31,7 @@ class ModelAudit:
     decided: int = 0
     left: int = 0
     is_suspect: bool = False
+    is_silent: bool = False
     is_paid: bool = False
     challenger: str = ""
     bond: int = 0
@@ -66,6 +67,7 @@ class AuditBook:
         self.audits: dict[int, ModelAudit] = {}
         self.credits: dict[str, int] = {}
         self.cleared = 0
+        self.is_charged = False  # the one item that requests are about
 
     def owed(self) -> int:
         """What the contract holds: pots, bonds and credits."""
@@ -96,7 +98,7 @@ class AuditBook:
         one = self.audits[number]
         match one.state:
             case S.DRAWN:
-                one.is_suspect = True
+                one.is_suspect = one.is_silent = True
                 one.failed = one.decided = (1 << one.draws) - 1
                 self._uphold(one, now)
             case S.COMMITTING:
@@ -108,6 +110,7 @@ class AuditBook:
             case S.DECIDED:
                 self._finish(one, S.CLEARED)
             case _:
+                self.cost(one, one.left.bit_count())
                 one.left = 0
                 self._finish(one, S.PUNISHED)
 
@@ -116,11 +119,20 @@ class AuditBook:
         one.challenger, one.bond = challenger, self.rules.bond
         one.rnd, one.state, one.deadline = 2, S.ESCALATED, 0
 
-    def convict(self, number: int, draw: int) -> None:
+    def convict(self, number: int, draw: int) -> tuple[int, int]:
+        """Failed draws that the provider pays, and wei of the payer's loss beside."""
         one = self.audits[number]
         one.left ^= 1 << draw
         if not one.left:
             self._finish(one, S.PUNISHED)
+        is_short = one.is_request and not one.is_silent
+        return self.cost(one, 1), self.rules.deposit if is_short else 0
+
+    def cost(self, one: ModelAudit, draws: int) -> int:
+        """A failed draw each; requests of one item together one."""
+        if one.is_request:
+            draws, self.is_charged = 0 if self.is_charged else draws, True
+        return draws
 
     def earners(self, number: int) -> list[int]:
         """Operators by seat whose vote agrees with the end."""
@@ -136,7 +148,7 @@ class AuditBook:
         one = self.audits[number]
         pot, one.pot, one.is_paid = one.pot, 0, True
         if not owners:
-            self.credit(requester, pot)
+            self.credit(requester if one.is_request else one.challenger, pot)
         for place, owner in enumerate(owners):
             share = pot // (len(owners) - place)
             pot -= share

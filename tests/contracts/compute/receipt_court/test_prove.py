@@ -21,6 +21,7 @@ from tests.support.compute_chain import (
     compute_deployer,
     hex_of,
     keeper,
+    raw,
 )
 from tests.support.compute_courts import (
     BAD_COUNT,
@@ -34,10 +35,11 @@ from tests.support.compute_courts import (
     CourtsSite,
     Posted,
     an_answer,
+    in_token,
     penalty,
     settled,
 )
-from tests.support.staking import EPOCH
+from tests.support.staking import COIN, EPOCH
 
 NOTHING_WRONG = "receipt_court: nothing is wrong"
 
@@ -283,6 +285,8 @@ def test_prove_equivocation__two_receipts_for_one_request__slashed_and_suspended
 ) -> None:
     other = an_answer(site, batch.items[0].payer.address, 2, response_hash=keccak(b"other"))
 
+    parties = (other.receipt.payer, other.receipt.provider)
+
     taken = slashed(
         site,
         lambda: site.receipts.prove_equivocation(
@@ -296,7 +300,7 @@ def test_prove_equivocation__two_receipts_for_one_request__slashed_and_suspended
     assert site.receipts.is_proven(
         fact(
             EQUIVOCATION,
-            keccak(words(other.receipt.payer, other.receipt.provider, other.receipt.nonce)),
+            keccak(words(*parties, raw(NATIVE), other.receipt.nonce)),
         )
     )
 
@@ -308,6 +312,23 @@ def test_prove_equivocation__second_service_of_the_provider__counts(
     other = an_answer(site, batch.items[0].payer.address, 1, service=second)
 
     site.receipts.prove_equivocation(batch.shown(), batch.leaf(), other.fields(), other.signature)
+
+    assert site.escrow.refunded_of(batch.id, 0) == PAID
+
+
+def test_prove_equivocation__same_nonce_in_another_token__is_another_request(
+    site: CourtsSite, batch: Posted, unmoved: Unmoved
+) -> None:
+    """Each token's bucket counts its own nonces, so an honest provider signs 1 in each."""
+    second = in_token(site, COIN).market.service
+    other = an_answer(site, batch.items[0].payer.address, 1, service=second)
+    never = an_answer(site, batch.items[0].payer.address, 1, service=second, price_version=9)
+    call = site.receipts.prove_equivocation
+
+    with unmoved("receipt_court: another request"):
+        call(batch.shown(), batch.leaf(), other.fields(), other.signature)
+    # a row that was never announced is in no token: no honest provider signs it
+    call(batch.shown(), batch.leaf(), never.fields(), never.signature)
 
     assert site.escrow.refunded_of(batch.id, 0) == PAID
 

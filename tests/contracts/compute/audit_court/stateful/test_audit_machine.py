@@ -25,6 +25,7 @@ from tests.support.compute_courts import (
     a_ballot,
     an_answer,
     drawn,
+    penalty,
     settled,
 )
 from tests.support.native_evm import return_to
@@ -221,7 +222,11 @@ class Audits(RuleBasedStateMachine):
         held = self.site.escrow.batch(batch.id).held
         free = self.site.escrow.free_of(payer, NATIVE)
         self.site.audits.convict(number, draw, *shown)
-        self.model.convict(number, draw)
+        draws, loss = self.model.convict(number, draw)
+        [told] = [
+            one for one in self.site.audits.get_logs() if type(one).__name__ == "DrawConvicted"
+        ]
+        assert told.amount == (penalty(batch, self.model.audits[batch.id].draws) * draws or loss)
         paid = held - self.site.escrow.batch(batch.id).held
         # a leaf pays back in full, once, whoever else it was audited for
         assert paid in (0, PAID)
