@@ -1,7 +1,7 @@
 """Every event of one kind that a filter names, read once as far as blocks are settled.
 
 What lies deeper than `depth` below the block asked for is kept; the blocks above it are read anew
-each time, so a reorganisation of less than that leaves nothing wrong behind.
+for each other block, so a reorganisation of less than that leaves nothing wrong behind.
 """
 
 from collections.abc import Mapping
@@ -36,16 +36,20 @@ class Followed(Generic[T]):
         self._next = first_block
         self._depth = depth
         self._settled: list[T] = []
+        self._newest: tuple[bytes, list[T]] = (b"", [])  # a block's hash, and what is above settled
         self._lock = Lock()
 
     def upto(self, block: Block) -> list[T]:
         """All of them up to and with this block, in order."""
         with self._lock:
+            if self._newest[0] == block.hash:
+                return self._settled + self._newest[1]
             settled = block.number - self._depth
             if settled >= self._next:
                 self._settled += self._between(self._next, settled)
                 self._next = settled + 1
-            return self._settled + self._between(self._next, block.number)
+            self._newest = block.hash, self._between(self._next, block.number)
+            return self._settled + self._newest[1]
 
     def _between(self, first: int, last: int) -> list[T]:
         blocks = (first, last)

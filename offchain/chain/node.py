@@ -1,7 +1,7 @@
 """An EVM node, read and written over any transport: `ChainReader` and `ChainWriter`.
 
 Every read names its block; a block hash is passed on as EIP-1898, so a read at a block that left
-the chain fails instead of answering about another one.
+the chain fails, or answers as that block did, and never about another one.
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,7 @@ from offchain.chain.model import (
     TransactionHash,
 )
 from offchain.chain.node_faults import METHOD_UNKNOWN_CODE, error_of, is_already_known
+from offchain.chain.past_calls import PastCalls
 from offchain.chain.ports import Answer, Question, Transport
 from offchain.core.errors import ApogeeError
 from offchain.core.units import GWEI
@@ -46,6 +47,7 @@ class Node:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._chain_id: int | None = None
+        self._past = PastCalls()
 
     def close(self) -> None:
         self._transport.close()
@@ -69,11 +71,13 @@ class Node:
         return read_block(shown)
 
     def calls(self, calls: Sequence[Call], *, at: BlockRef) -> list[bytes]:
-        reference = show_block_ref(at)
-        answers = self._transport.ask(
-            [Question("eth_call", (show_call(one), reference)) for one in calls]
-        )
-        return [read_bytes(_unwrap(answer, index)) for index, answer in enumerate(answers)]
+        if not isinstance(at, bytes):
+            return list(self._ask(calls, range(len(calls)), at).values())
+        found = [self._past.find(at, one) for one in calls]
+        told = self._ask(calls, [index for index, one in enumerate(found) if one is None], at)
+        for index, answer in told.items():
+            self._past.keep(at, calls[index], answer)
+        return [told[index] if one is None else one for index, one in enumerate(found)]
 
     def logs(self, wanted: LogFilter) -> list[Log]:
         return read_logs(self._result("eth_getLogs", show_filter(wanted)))
@@ -140,6 +144,19 @@ class Node:
         return [None if one is None else read_receipt(one) for one in shown]
 
     # Internal
+
+    def _ask(self, calls: Sequence[Call], wanted: Sequence[int], at: BlockRef) -> dict[int, bytes]:
+        """The answers to some of these calls, by their places."""
+        if not wanted:
+            return {}
+        reference = show_block_ref(at)
+        answers = self._transport.ask(
+            [Question("eth_call", (show_call(calls[index]), reference)) for index in wanted]
+        )
+        return {
+            index: read_bytes(_unwrap(answer, index))
+            for index, answer in zip(wanted, answers, strict=True)
+        }
 
     def _result(self, method: str, *params: Any) -> Any:
         return _unwrap(self._transport.ask([Question(method, params)])[0])
