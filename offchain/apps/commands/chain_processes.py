@@ -5,10 +5,16 @@ from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
+from offchain.apps.commands.options import HomeFolder, Json, RpcUrl, home_of
 
 Deployments = Annotated[
     Path | None, typer.Option("--deployments", help="Folder with <network>.json.")
+]
+NetworkName = Annotated[str | None, typer.Option("--network", help="Which <network>.json.")]
+Index = Annotated[int | None, typer.Option("--index", help="Which operator of this home.")]
+Port = Annotated[int | None, typer.Option("--port", help="TCP port on 127.0.0.1.")]
+Roles = Annotated[
+    list[str] | None, typer.Option("--as", help="Operators to judge for. Default: all here.")
 ]
 
 
@@ -40,11 +46,11 @@ def devnet(
 
 def da_node(  # noqa: PLR0913, PLR0917  # one parameter a flag
     home: HomeFolder = None,
-    index: Annotated[int | None, typer.Option(help="Which operator of this home.")] = None,
-    port: Annotated[int | None, typer.Option(help="TCP port on 127.0.0.1.")] = None,
+    index: Index = None,
+    port: Port = None,
     rpc_url: RpcUrl = None,
     deployments: Deployments = None,
-    network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+    network: NetworkName = None,
     adversary: Annotated[
         str | None,
         typer.Option(help="Devnet drills: withhold, friends-only, wrong-bytes or wrong-index."),
@@ -66,11 +72,11 @@ def da_node(  # noqa: PLR0913, PLR0917  # one parameter a flag
 
 def storage_node(  # noqa: PLR0913, PLR0917  # one parameter a flag
     home: HomeFolder = None,
-    index: Annotated[int | None, typer.Option(help="Which operator of this home.")] = None,
-    port: Annotated[int | None, typer.Option(help="TCP port on 127.0.0.1.")] = None,
+    index: Index = None,
+    port: Port = None,
     rpc_url: RpcUrl = None,
     deployments: Deployments = None,
-    network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+    network: NetworkName = None,
     store: Annotated[str | None, typer.Option(help="Where shards lie: folder or s3.")] = None,
     store_folder: Annotated[Path | None, typer.Option(help="Default: in the home.")] = None,
     s3_bucket: Annotated[str | None, typer.Option(help="Bucket of an object store.")] = None,
@@ -139,7 +145,7 @@ def worker(
 
 def gateway(  # noqa: PLR0913, PLR0917  # one parameter a flag
     home: HomeFolder = None,
-    port: Annotated[int | None, typer.Option(help="TCP port on 127.0.0.1.")] = None,
+    port: Port = None,
     payer: Annotated[
         str | None, typer.Option(help="Whose deposits pay, if this gateway's key is a delegate.")
     ] = None,
@@ -151,7 +157,7 @@ def gateway(  # noqa: PLR0913, PLR0917  # one parameter a flag
     ] = None,
     rpc_url: RpcUrl = None,
     deployments: Deployments = None,
-    network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+    network: NetworkName = None,
 ) -> int:
     """Publish and read over HTTP on loopback.  Example: apogee gateway --port 8080"""
     from offchain.apps.gateway import run_gateway
@@ -170,16 +176,14 @@ def gateway(  # noqa: PLR0913, PLR0917  # one parameter a flag
 
 def auditor(  # noqa: PLR0913, PLR0917  # one parameter a flag
     home: HomeFolder = None,
-    role: Annotated[
-        list[str] | None, typer.Option("--as", help="Operators to judge for. Default: all here.")
-    ] = None,
+    role: Roles = None,
     model: Annotated[
         list[Path] | None, typer.Option(help="A model's folder, beside the default models.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     rpc_url: RpcUrl = None,
     deployments: Deployments = None,
-    network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+    network: NetworkName = None,
 ) -> int:
     """Judge answers that the beacon drew.  Example: apogee auditor --as operator-0"""
     from offchain.apps.auditor import run_auditor
@@ -198,13 +202,11 @@ def auditor(  # noqa: PLR0913, PLR0917  # one parameter a flag
 def relayer(  # noqa: PLR0913, PLR0917  # one parameter a flag
     context: typer.Context,
     home: HomeFolder = None,
-    role: Annotated[
-        list[str] | None, typer.Option("--as", help="Operators to judge for. Default: all here.")
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="TCP port on 127.0.0.1.")] = None,
+    role: Roles = None,
+    port: Port = None,
     rpc_url: RpcUrl = None,
     deployments: Deployments = None,
-    network: Annotated[str | None, typer.Option(help="Which <network>.json.")] = None,
+    network: NetworkName = None,
 ) -> int:
     """Judge the TEE evidence of services.  Example: apogee relayer --as operator-0"""
     if context.invoked_subcommand is not None:
@@ -238,10 +240,9 @@ def notice(  # noqa: PLR0913, PLR0917  # one parameter a flag
     """
     from contextlib import closing
 
-    from offchain.apps.home import Home
     from offchain.apps.notices import give_notice
     from offchain.apps.stake import actor
 
-    found = Home.at(home or Path(".apogee"))
+    found = home_of(home)
     with closing(actor(found, rpc_url, role, as_json=as_json)) as one:
         return give_notice(one, kind, what, tuple(ask or ()))

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offchain.apps.commands.options import DryRun, HomeFolder, Json, RpcUrl
-from offchain.apps.home import Home
+from offchain.apps.commands.options import DryRun, HomeFolder, Json, RpcUrl, home_of
 
 if TYPE_CHECKING:
     from offchain.apps.stake import Actor
@@ -182,7 +181,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
     wish = records.AskWish(
         service, text, max_tokens, level, is_private=private, allows_simulated=allow_simulated
     )
-    return records.ask(Home.at(home or Path(".apogee")), wish, as_json=as_json)
+    return records.ask(home_of(home), wish, as_json=as_json)
 
 
 @app.command()
@@ -226,5 +225,5 @@ def _actor(
 ) -> "Actor":
     from offchain.apps.stake import actor
 
-    folder = Home.at(home or Path(".apogee"))
+    folder = home_of(home)
     return actor(folder, rpc_url, role, as_json=as_json, is_dry=dry_run)

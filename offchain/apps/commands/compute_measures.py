@@ -1,11 +1,10 @@
 """compute odds, compute calibrate: what audits are worth, and the limits they judge by."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, Json
+from offchain.apps.commands.options import HomeFolder, Json, home_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,9 +45,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter a flag
 
     Example: apogee compute calibrate smollm2 --served bf16 --json
     """
-    from offchain.apps.home import Home
     from offchain.apps.measure_compute import CalibrateWish, show_calibration
 
     del as_json
     wish = CalibrateWish(model, served, checked, device, checking_device, answers, tokens)
-    return show_calibration(Home.at(home or Path(".apogee")), wish)
+    return show_calibration(home_of(home), wish)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
-from offchain.apps.home import Home
+from offchain.apps.commands.options import HomeFolder, Json, RpcUrl, home_of
 
 app = typer.Typer(
     help="Files in and out of the data availability layer.",
@@ -33,7 +32,7 @@ def put(
     """
     from offchain.apps import da
 
-    return da.put(_home(home), rpc_url, file, days=days, salt=salt, as_json=as_json)
+    return da.put(home_of(home), rpc_url, file, days=days, salt=salt, as_json=as_json)
 
 
 @app.command()
@@ -50,7 +49,7 @@ def get(
     """
     from offchain.apps import da
 
-    return da.get(_home(home), rpc_url, reference, file, as_json=as_json)
+    return da.get(home_of(home), rpc_url, reference, file, as_json=as_json)
 
 
 @app.command()
@@ -60,7 +59,7 @@ def status(
     """Where a blob stands on chain.  Example: apogee da status apogee:da:blob:.."""
     from offchain.apps import da
 
-    return da.blob_status(_home(home), rpc_url, reference, as_json=as_json)
+    return da.blob_status(home_of(home), rpc_url, reference, as_json=as_json)
 
 
 @app.command("list")
@@ -68,7 +67,7 @@ def list_published(home: HomeFolder = None, as_json: Json = False) -> int:
     """What was published from this home, done and open.  Example: apogee da list --json"""
     from offchain.apps import da
 
-    return da.list_published(_home(home), as_json=as_json)
+    return da.list_published(home_of(home), as_json=as_json)
 
 
 @app.command()
@@ -85,10 +84,6 @@ def sample(
     """
     from offchain.apps import da_sample
 
-    return da_sample.sample(_home(home), rpc_url, reference, confidence=confidence, as_json=as_json)
-
-
-def _home(home: Path | None) -> Home:
-    from offchain.apps.settings import ProcessSettings, read_settings
-
-    return Home.at(read_settings(ProcessSettings, home=home).home)
+    return da_sample.sample(
+        home_of(home), rpc_url, reference, confidence=confidence, as_json=as_json
+    )

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offchain.apps.commands.options import DryRun, HomeFolder, Json, RpcUrl
-from offchain.apps.home import Home
+from offchain.apps.commands.options import DryRun, HomeFolder, Json, RpcUrl, home_of
 
 if TYPE_CHECKING:
     from offchain.apps.stake import Actor
@@ -195,5 +194,5 @@ def _actor(
 ) -> "Actor":
     from offchain.apps.stake import actor
 
-    folder = Home.at(home or Path(".apogee"))
+    folder = home_of(home)
     return actor(folder, rpc_url, role, as_json=as_json, is_dry=dry_run)

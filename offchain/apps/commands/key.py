@@ -1,12 +1,10 @@
 """key new, list, revoke: API keys of the gateway, each with caps and scopes."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, Json
-from offchain.apps.home import Home
+from offchain.apps.commands.options import HomeFolder, Json, home_of
 
 app = typer.Typer(
     help="API keys: what programs may spend, on what, until when.",
@@ -47,7 +45,7 @@ def new(  # noqa: PLR0913, PLR0917 - one parameter a flag
         rate=rate,
         allows_simulated=not no_simulated,
     )
-    return keys.new(_home(home), wish, as_json=as_json)
+    return keys.new(home_of(home), wish, as_json=as_json)
 
 
 @app.command("list")
@@ -55,7 +53,7 @@ def list_keys(home: HomeFolder = None, as_json: Json = False) -> int:
     """Every key, what it has spent and may.  Example: apogee key list --json"""
     from offchain.apps import keys
 
-    return keys.show_all(_home(home), as_json=as_json)
+    return keys.show_all(home_of(home), as_json=as_json)
 
 
 @app.command()
@@ -67,8 +65,4 @@ def revoke(
     """End a key at once.  Example: apogee key revoke k_1a2b3c4d5e6f"""
     from offchain.apps import keys
 
-    return keys.revoke(_home(home), key, as_json=as_json)
-
-
-def _home(home: Path | None) -> Home:
-    return Home.at(home or Path(".apogee"))
+    return keys.revoke(home_of(home), key, as_json=as_json)

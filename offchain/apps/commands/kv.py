@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
-from offchain.apps.home import Home
+from offchain.apps.commands.options import HomeFolder, Json, RpcUrl, home_of
 
 if TYPE_CHECKING:
     from offchain.apps.kv_home import Place
@@ -209,7 +208,5 @@ def _place(
     home: Path | None, rpc_url: str | None, node: str | None = None, *, as_json: bool
 ) -> "Place":
     from offchain.apps.kv_home import Place
-    from offchain.apps.settings import ProcessSettings, read_settings
 
-    where = Home.at(read_settings(ProcessSettings, home=home).home)
-    return Place(where, rpc_url, node, as_json)
+    return Place(home_of(home), rpc_url, node, as_json)

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import DryRun, HomeFolder, Json, RpcUrl
-from offchain.apps.commands.storage import home_of
+from offchain.apps.commands.options import DryRun, HomeFolder, Json, RpcUrl, home_of
 
 app = typer.Typer(
     help="An operator's storage: its ask, and handing its seats over.",

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from offchain.apps.home import Home
+
 
 def _quiet(value: bool) -> bool:
     """Progress is dropped from here on; results and errors are not."""
@@ -31,3 +33,10 @@ Quiet = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be sent and what it costs; send nothing.")
 ]
+
+
+def home_of(home: Path | None) -> Home:
+    """The home that the flag names, else the environment or apogee.toml, else .apogee."""
+    from offchain.apps.settings import ProcessSettings, read_settings
+
+    return Home.at(read_settings(ProcessSettings, home=home).home)

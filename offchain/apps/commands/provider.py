@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, Json, Quiet, RpcUrl
+from offchain.apps.commands.options import HomeFolder, Json, Quiet, RpcUrl, home_of
 
 app = typer.Typer(
     help="Sell answers of a model: `init` once, then `provider` serves.",
@@ -79,13 +79,12 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a flag
 
     Example: apogee provider init --model smollm2 --output-price 4gwei
     """
-    from offchain.apps.home import Home
     from offchain.apps.provider_home import DEFAULT_ROLE
     from offchain.apps.provider_init import Wish, init_provider, specs_of
     from offchain.apps.stake import actor
 
     del quiet
-    one = actor(Home.at(home or Path(".apogee")), rpc_url, role or DEFAULT_ROLE, as_json=as_json)
+    one = actor(home_of(home), rpc_url, role or DEFAULT_ROLE, as_json=as_json)
     wish = Wish(
         specs=specs_of(model or ["smollm2"], url=engine_url, numerics=numerics, device=device),
         stake=stake,
@@ -115,10 +114,9 @@ def show_credits(
     from contextlib import closing
 
     from offchain.apps.court_dues import collect
-    from offchain.apps.home import Home
     from offchain.apps.provider_home import DEFAULT_ROLE
     from offchain.apps.stake import actor
 
-    folder = Home.at(home or Path(".apogee"))
+    folder = home_of(home)
     with closing(actor(folder, rpc_url, role or DEFAULT_ROLE, as_json=as_json)) as one:
         return collect(one, is_taken=is_taken)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offchain.apps.commands.options import DryRun, HomeFolder, Json, RpcUrl
-from offchain.apps.home import Home
+from offchain.apps.commands.options import DryRun, HomeFolder, Json, RpcUrl, home_of
 
 if TYPE_CHECKING:
     from offchain.apps.stake import Actor
@@ -171,7 +170,7 @@ def status(home: HomeFolder = None, rpc_url: RpcUrl = None, as_json: Json = Fals
     """Every operator of this home.  Example: apogee stake status --json"""
     from offchain.apps import stake
 
-    return stake.print_stakes(_home(home), rpc_url, as_json=as_json)
+    return stake.print_stakes(home_of(home), rpc_url, as_json=as_json)
 
 
 def _actor(
@@ -179,10 +178,4 @@ def _actor(
 ) -> "Actor":
     from offchain.apps.stake import actor
 
-    return actor(_home(home), rpc_url, role, as_json=as_json, is_dry=dry_run)
-
-
-def _home(home: Path | None) -> Home:
-    from offchain.apps.settings import ProcessSettings, read_settings
-
-    return Home.at(read_settings(ProcessSettings, home=home).home)
+    return actor(home_of(home), rpc_url, role, as_json=as_json, is_dry=dry_run)

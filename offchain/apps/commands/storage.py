@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import DryRun, HomeFolder, Json, Quiet, RpcUrl
-from offchain.apps.home import Home
+from offchain.apps.commands.options import DryRun, HomeFolder, Json, Quiet, RpcUrl, home_of
 
 app = typer.Typer(
     help="Files kept for pay by many nodes: encrypted, erasure coded, proven, repaired.",
@@ -244,9 +243,3 @@ def key(home: HomeFolder = None, as_json: Json = False) -> int:
     from offchain.apps import storage_terms
 
     return storage_terms.show_key(home_of(home), as_json=as_json)
-
-
-def home_of(home: Path | None) -> Home:
-    from offchain.apps.settings import ProcessSettings, read_settings
-
-    return Home.at(read_settings(ProcessSettings, home=home).home)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, Json, Quiet
-from offchain.apps.home import Home
+from offchain.apps.commands.options import HomeFolder, Json, Quiet, home_of
 
 BackendName = Annotated[
     str | None,
@@ -64,7 +63,7 @@ def down(home: HomeFolder = None, as_json: Json = False) -> int:
     from offchain.apps.lifecycle import take_down
     from offchain.apps.output import print_result
 
-    stopped = take_down(_home(home))
+    stopped = take_down(home_of(home))
     print_result({"stopped": ", ".join(stopped) if not as_json else stopped}, as_json=as_json)
     return 0
 
@@ -73,7 +72,7 @@ def status(home: HomeFolder = None, as_json: Json = False) -> int:
     """Processes, contracts and balances.  Example: apogee status --json"""
     from offchain.apps.status import print_status
 
-    return print_status(_home(home), as_json=as_json)
+    return print_status(home_of(home), as_json=as_json)
 
 
 def logs(
@@ -89,7 +88,7 @@ def logs(
     from offchain.apps.lifecycle import log_names
     from offchain.apps.log_view import show_logs
 
-    place = _home(home)
+    place = home_of(home)
     names = [process] if process else log_names(place)
     show_logs(place, names, lines=lines, follow=follow, as_json=as_json)
     return 0
@@ -103,7 +102,7 @@ def doctor(
     """What is wrong here, and what to type.  Example: apogee doctor --fix"""
     from offchain.apps.doctor import run_doctor
 
-    return run_doctor(_home(home), fix=fix, as_json=as_json)
+    return run_doctor(home_of(home), fix=fix, as_json=as_json)
 
 
 def bench(
@@ -122,9 +121,3 @@ def bench(
     from offchain.apps.bench import print_bench
 
     return print_bench(area, as_json=as_json, nodes=nodes)
-
-
-def _home(home: Path | None) -> Home:
-    from offchain.apps.settings import ProcessSettings, read_settings
-
-    return Home.at(read_settings(ProcessSettings, home=home).home)

@@ -136,3 +136,23 @@ def test_usage__that_makes_no_sense__ends_with_2(
 ) -> None:
     assert main(words) == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["jobs list", "compute balance", "provider credits", "relayer notice raise-evaluation 18"],
+)
+def test_command__home_in_the_environment__is_where_it_looks(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "home.json").write_text("no manifest")
+    named = main([*command.split(), "--json", "--home", str(there)]), capsys.readouterr().out
+    monkeypatch.setenv("APOGEE_HOME", str(there))
+
+    assert named == (main([*command.split(), "--json"]), capsys.readouterr().out)
