@@ -45,6 +45,7 @@ from offchain.attestation.notice_desk import NoticeDesk, VoteFile
 from offchain.attestation.prosecute import Prosecute, ProsecuteParts
 from offchain.attestation.relay import Relay, RelayParts
 from offchain.attestation.relay_ports import Judge
+from offchain.attestation.shared_subjects import SharedSubjects
 from offchain.chain.keys import LocalSigner
 from offchain.core.errors import NotFound
 from offchain.node.disk import LocalDisk
@@ -145,6 +146,7 @@ async def open_seats(
 ) -> list[Seat]:
     """One for each operator that the chain knows."""
     at = network.node.block().hash
+    shared = SharedSubjects()
     seats = []
     for role in roles:
         account = Keystore(home.keys).account(role)
@@ -163,7 +165,7 @@ async def open_seats(
         parts = RelayParts(
             ledger=ledger,
             acts=acts,
-            subjects=subjects,
+            subjects=shared.seen_by(subjects),
             judge=judge,
             signer=signer,
             journal=journal,
