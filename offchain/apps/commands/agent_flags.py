@@ -13,8 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
-from offchain.apps.commands.options import HomeFolder, Json, RpcUrl
-from offchain.apps.home import Home
+from offchain.apps.commands.options import HomeFolder, Json, RpcUrl, home_of
 
 TRADER: Final = "trader"
 Role = Annotated[str, typer.Option("--as", help="Role of this home that acts.")]
@@ -72,7 +71,7 @@ def acting(command: Command) -> Command:
     ) -> int:
         from offchain.apps.stake import actor
 
-        folder = Home.at(home or Path(".apogee"))
+        folder = home_of(home)
         with closing(actor(folder, rpc_url, role, as_json=as_json)) as one:
             return command(one, **given)
 

@@ -140,7 +140,10 @@ def test_usage__that_makes_no_sense__ends_with_2(
 
 @pytest.mark.parametrize(
     "command",
-    ["jobs list", "compute balance", "provider credits", "relayer notice raise-evaluation 18"],
+    [
+        *("jobs list", "compute balance", "provider credits", "agent list"),
+        "relayer notice raise-evaluation 18",
+    ],
 )
 def test_command__home_in_the_environment__is_where_it_looks(
     command: str,
