@@ -70,6 +70,8 @@ def demand(attestation_id: bytes32, kind: IAttestationDemands.DemandKind):
     @notice Have the quote of a verdict shown, or the path from its leaf to its root. The bond goes to who shows it, and
             comes back when nobody does. What exceeds it is credited back.
     """
+    is_path: bool = kind == IAttestationDemands.DemandKind.PATH
+    assert is_path or kind == IAttestationDemands.DemandKind.BYTES, "demands: no such kind"
     record: IAttestationRegistry.Record = opened_verdicts._standing(attestation_id)
     owed_until: uint256 = convert(record.registered_at, uint256) + LIFE
     assert block.timestamp <= owed_until, "demands: too late"

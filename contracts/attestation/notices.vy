@@ -20,10 +20,12 @@ LOW_32: constant(uint256) = 2**32 - 1
 LOW_64: constant(uint256) = 2**64 - 1
 MARKS_FROM: constant(uint256) = 128
 LOW_7: constant(uint256) = 2**7 - 1
+MAX_BACK: constant(uint256) = 64  # notices that a question about the past goes back
 
 GRACE: immutable(uint256)  # seconds
 
 revoked: HashMap[uint256, uint256]  # upper 96 bits of a collateral hash -> when
+steps: HashMap[uint256, uint256]  # number -> the one before it 32, bound from 64; lowest first
 evaluation: uint256  # in force 32, announced 32, binds from 64, marks of revoked collateral 128; lowest first
 
 
@@ -75,6 +77,7 @@ def raise_evaluation(
 
     binds_from: uint256 = block.timestamp + GRACE
     sheet = (sheet >> MARKS_FROM) << MARKS_FROM | (sheet >> 32) & LOW_32
+    self.steps[wanted] = (sheet & LOW_32) | binds_from << 32
     self.evaluation = sheet | wanted << 32 | binds_from << 64
     log IAttestationRegistry.EvaluationRaised(number=wanted, binds_from=binds_from)
 
@@ -145,12 +148,20 @@ def _is_revoked(kept: uint256, time: uint256) -> bool:
 @view
 def _least(time: uint256) -> uint256:
     """
-    @dev The evaluation number that a platform needs at a time, as far as notices say by now.
+    @dev The evaluation number that a platform needs at a time: a later notice changes nothing of what was right then.
     """
     sheet: uint256 = self.evaluation
     if time >= (sheet >> 64) & LOW_64:
         return (sheet >> 32) & LOW_32
-    return sheet & LOW_32
+    number: uint256 = sheet & LOW_32
+    if time >= block.timestamp:
+        return number
+    for _: uint256 in range(MAX_BACK):
+        step: uint256 = self.steps[number]
+        if time >= step >> 32:
+            break
+        number = step & LOW_32
+    return number
 
 
 @internal

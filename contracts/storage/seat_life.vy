@@ -71,12 +71,12 @@ def _state(record: IStorageSeats.Group, seat: uint256) -> IStorageSeats.SeatStat
 @view
 def _paid(group: uint256, record: IStorageSeats.Group, seat: uint256) -> (uint256, uint256):
     """
-    @return Operator id and what the seat is paid.
+    @return Operator id and what the seat is paid. A drained group keeps nothing, so this is for what it earned before.
     """
     operator_id: uint256 = 0
     price: uint256 = 0
     operator_id, price = seat_book._seat(group, seat)
-    if not self._is_held(record, seat) or (record.suspect >> seat) & 1 == 1:
+    if record.opened == 0 or seat >= record.drawn or ((record.vacant | record.suspect) >> seat) & 1 == 1:
         return operator_id, 0
     return operator_id, price
 

@@ -44,6 +44,7 @@ class RegistryBook:
     in_force: int = 0
     announced: int = 0
     binds_from: int = 0
+    past: list[tuple[int, int]] = field(default_factory=list)  # binds from, number; rising
 
     def register(self, attestation_id: bytes, record: Verdicted) -> None:
         self.records[attestation_id] = record
@@ -58,10 +59,11 @@ class RegistryBook:
         """Only while none waits."""
         self.in_force, self.announced = self.announced, number
         self.binds_from = now + self.grace
+        self.past.append((self.binds_from, number))
 
     def least(self, time: int) -> int:
-        """The evaluation number that a platform needs."""
-        return self.announced if time >= self.binds_from else self.in_force
+        """The evaluation number that a platform needed at a time, whatever was announced since."""
+        return max((number for binds, number in self.past if binds <= time), default=0)
 
     def stood(self, attestation_id: bytes, time: int) -> bool:
         """Whether it was live at a time, renewed since or not."""

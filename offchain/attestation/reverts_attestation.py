@@ -248,6 +248,7 @@ DEMANDS: Final[Mapping[str, type[ApogeeError]]] = {
     "verdict_demands: bond out of range": AttestationNotEntitled,
     "demands: no TDX quote": OpeningWrong,
     "demands: not certified": OpeningWrong,
+    "demands: no such kind": EvidenceDemandRefused,
     "demands: too late": EvidenceDemandRefused,
     "verdict_demands: shown already": EvidenceDemandRefused,
     "verdict_demands: one is open": EvidenceDemandRefused,

@@ -80,6 +80,18 @@ def test_answer__in_time__earns_the_bond_and_is_owed_no_more(
         site.demands.withdraw(stranger, sender=stranger)
 
 
+@pytest.mark.parametrize("kind", [0, BYTES | PATH])
+def test_demand__of_no_kind__refused(
+    site: AttestationSite, unmoved: Unmoved, challenger: str, kind: int
+) -> None:
+    """A flag's type lets it through; who answers looks for two kinds alone."""
+    vouched = vouch(site)
+    bond = int(site.demands.bond(PATH))
+
+    with unmoved("demands: no such kind", vouched.id):
+        site.demands.demand(vouched.id, kind, value=bond, sender=challenger)
+
+
 @pytest.mark.parametrize("kind", [BYTES, PATH])
 def test_close__nobody_answered__void_and_a_tenth_is_lost(
     site: AttestationSite, unmoved: Unmoved, challenger: str, kind: int

@@ -119,6 +119,27 @@ def test_raise_evaluation__older_platform__has_its_grace_and_is_suspended(
     assert site.registry.stood(new.id, new.verdict.not_after)
 
 
+def test_raise_evaluation__another_announced_later__what_was_right_before_stays_right(
+    site: AttestationSite,
+) -> None:
+    raise_to(site, 17)
+    boa.env.time_travel(seconds=GRACE)
+    site.draw()
+    raise_to(site, 18)
+    boa.env.time_travel(seconds=GRACE - 200)
+    site.draw()
+    old, served = vouch(site, tcb_eval_number=17), boa.env.timestamp
+    binds = site.registry.min_eval_number()[2]
+    boa.env.timestamp = binds
+    site.draw()
+
+    raise_to(site, 19)
+
+    assert site.registry.stood(old.id, served)
+    assert site.registry.stood(old.id, binds - 1)
+    assert not site.registry.stood(old.id, binds)
+
+
 def test_raise_evaluation__verdict_that_outlives_the_grace__is_suspended(
     site: AttestationSite,
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from offchain.core.hashing import keccak
 from offchain.storage.model import MAX_GROUP_BYTES
 from tests.support.refusal import Refused
-from tests.support.staking import DAY, EPOCH
+from tests.support.staking import DAY, EPOCH, a_wallet
 from tests.support.storage_log import MARKET_WINDOWS, storage_deployer
 from tests.support.storage_seats import (
     DRAINED,
@@ -159,6 +159,29 @@ def test_drain_group__a_file_lives_in_it__reverts_until_it_is_over(
     site.market.close(file_id)
     site.seats.drain_group(group)
     assert site.seats.group(group).state == DRAINED
+
+
+def test_inv_sto_2__drained_before_seats_collected__each_is_paid_what_it_earned(
+    site: SeatSite, group: int
+) -> None:
+    """Anybody may drain a group the moment it is empty; what was earned in it stays due."""
+    file_id = place_file(site, term_epochs=60)
+    confirm(site, file_id)
+    boa.env.time_travel(seconds=7 * DAY)
+    open_group(site)
+    site.seats.close_group(group)
+    boa.env.time_travel(seconds=80 * EPOCH)
+    site.market.close(file_id)
+    site.seats.vacate(group, 3, sender=site.proofs)
+    escrow = site.market.group(group).escrow
+
+    site.seats.drain_group(group, sender=a_wallet("stranger"))
+
+    paid = sum(site.market.collect(group, seat) for seat in range(32) if seat != 3)
+    assert escrow - paid == site.market.group(group).escrow <= 32
+    assert sum(site.market.collect(group, seat) for seat in range(32) if seat != 3) == 0
+    with boa.reverts("storage_market: not paid"):
+        site.market.collect(group, 3)
 
 
 def test_take_over__segments_that_the_market_counted__are_what_is_signed(
