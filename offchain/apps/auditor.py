@@ -1,6 +1,6 @@
 """`apogee auditor`: judge the answers that the beacon drew, for operators staked in ALIGNMENT.
 
-<home>/auditors/<role>/ballots.journal   what was decided, before it is sealed on chain
+<home>/auditors/<role>/ballots.journal   what was decided, before it is sealed, until that is over
 <home>/auditors/<role>/bundles/          what providers showed, until the audit is final
 
 One process may serve several operators of its home: they share the models that are loaded, never
@@ -38,6 +38,7 @@ from offchain.node.leased_sender import LeasedSender
 
 SIT_SECONDS: Final = 2.0
 BEAT_SECONDS: Final = 3.0
+FORGET_SECONDS: Final = 600.0
 log = logging.getLogger(__name__)
 
 
@@ -80,6 +81,7 @@ async def serve_auditors(
             if not sits:
                 raise NobodyAudits(roles=", ".join(roles))
             chores = [Chore("audit", SIT_SECONDS, partial(_round, sit)) for sit in sits]
+            chores += [Chore("forget", FORGET_SECONDS, sit.forget) for sit in sits]
             chores.append(Chore("beat", BEAT_SECONDS, partial(_beat, auditor_heartbeat(home))))
             await _beat(auditor_heartbeat(home))
             tasks = [asyncio.create_task(repeat(chore)) for chore in chores]

@@ -59,6 +59,10 @@ class AuditLedger(Protocol):
         """One with state NONE when there is none."""
         ...
 
+    def is_over(self, audit: int, block: Block) -> bool:
+        """Whether an audit is final, and no reorganisation takes that back."""
+        ...
+
     def operator_of(self, account: bytes, *, at: BlockRef) -> int:
         """Whose owner or signer this account is; 0: nobody's."""
         ...

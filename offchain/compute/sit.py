@@ -2,8 +2,9 @@
 
   ballots.journal  BALLOT  audit (32) || u8 round || failed (32) || statistics (32) || salt (32)
 
-A ballot is durable before its hash is on chain, so a killed auditor opens what it sealed. What
-cannot be fetched until shortly before the deadline counts as not opened: every draw failed.
+A ballot is durable before its hash is on chain, so a killed auditor opens what it sealed; once no
+reorganisation takes its audit's end back, it is cut out of the journal. What cannot be fetched
+until shortly before the deadline counts as not opened: every draw failed.
 Source: docs/protocol/compute.md#audits.
 """
 
@@ -68,6 +69,7 @@ class Sit:
         self._parts = parts
         self._ballots: dict[tuple[int, int], Ballot] = {}
         self._first_seen: dict[tuple[int, int], int] = {}
+        self._writing = asyncio.Lock()  # of the journal, which is not replaced while it grows
 
     def open(self) -> None:
         """Take up the ballots of earlier runs. Raises: JournalBroken."""
@@ -95,6 +97,24 @@ class Sit:
                 moved += [audit] if await asyncio.to_thread(self._convict, view) else []
         return moved
 
+    async def forget(self) -> int:
+        """Drop the ballots of audits that are over for good; how many.
+
+        Raises: Unavailable, StoreFull, StoreBroken.
+        """
+        ledger = self._parts.ledger
+        head = await asyncio.to_thread(ledger.head)
+        audits = {audit for audit, _ in self._ballots}
+        over = {one for one in audits if await asyncio.to_thread(ledger.is_over, one, head)}
+        if not over:
+            return 0
+        async with self._writing:
+            left = {key: one for key, one in self._ballots.items() if key[0] not in over}
+            await asyncio.to_thread(self._parts.journal.replace, map(_entry_of, left.values()))
+            gone, self._ballots = len(self._ballots) - len(left), left
+        self._first_seen = {key: at for key, at in self._first_seen.items() if key[0] not in over}
+        return gone
+
     async def _seal(self, view: AuditView, head: Block) -> bool:
         """Judge and commit; False while the bundle is not to be had yet."""
         key = (view.id, view.round)
@@ -111,8 +131,9 @@ class Sit:
                 judged.statistics,
                 secrets.token_bytes(32),
             )
-            await self._parts.journal.append(_entry_of(ballot))
-            self._ballots[key] = ballot
+            async with self._writing:
+                await self._parts.journal.append(_entry_of(ballot))
+                self._ballots[key] = ballot
             reasons = {number: [str(one) for one in found] for number, found in judged.reasons}
             log.info("audit_judged", extra={"audit": view.id, "failed": reasons})
         await asyncio.to_thread(self._parts.acts.commit, ballot)

@@ -73,6 +73,10 @@ class ChainAudits:
         known = dict.fromkeys(one.audit for one in self._drawn.upto(block))
         return [audit for audit in known if not self._state(audit, block).is_final]
 
+    def is_over(self, audit: int, block: Block) -> bool:
+        self._state(audit, block)
+        return audit in self._over
+
     def unpaid(self, block: Block) -> list[int]:
         """Final audits that may still owe or be owed something, as far as this reader knows."""
         known = dict.fromkeys(one.audit for one in self._drawn.upto(block))

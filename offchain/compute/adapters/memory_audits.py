@@ -25,10 +25,14 @@ class AuditNotAwaited(Conflict):
 
 @dataclass(slots=True)
 class MemoryAudits:
-    """`accounts`: operator ids by account; `now` is its block's time."""
+    """`accounts`: operator ids by account; `now` is its block's time.
+
+    `deep`: the last block in which a final audit may still be taken back.
+    """
 
     accounts: Mapping[bytes, int]
     now: int = 1_800_000_000
+    deep: int = 0
     views: dict[int, AuditView] = field(default_factory=dict)
     ballots: dict[tuple[int, int, int], tuple[bytes, int | None]] = field(default_factory=dict)
     convicted: list[tuple[int, ShownAnswer]] = field(default_factory=list)
@@ -54,6 +58,10 @@ class MemoryAudits:
     def open_audits(self, block: Block) -> Sequence[int]:
         del block
         return [audit for audit, view in self.views.items() if not view.state.is_final]
+
+    def is_over(self, audit: int, block: Block) -> bool:
+        view = self.views.get(audit)
+        return view is not None and view.state.is_final and block.number > self.deep
 
     def audit(self, audit: int, *, at: BlockRef) -> AuditView:
         del at
