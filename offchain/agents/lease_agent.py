@@ -32,7 +32,7 @@ from offchain.agents.orders import NOBODY
 from offchain.agents.sale_view import told
 from offchain.agents.sell import Sell, Wanted
 from offchain.agents.token_view import MAX_CLONES, KeyNotHeld, read_token
-from offchain.agents.trade_errors import OtherCurrency, PriceTooHigh, SaleNotHere
+from offchain.agents.trade_errors import CloneNotHere, OtherCurrency, PriceTooHigh, SaleNotHere
 from offchain.agents.trade_files import Proofs
 from offchain.chain.model import Block, Receipt, TypedCall
 from offchain.core.errors import Corrupt
@@ -155,7 +155,7 @@ class LeaseAgent:
         """As the owner: deliveries to whoever ordered a clone. Raises: SaleNotHere."""
         order = await asyncio.to_thread(self.order, order_id)
         if order.state is not OrderState.ORDERED:
-            raise SaleNotHere(order=order_id, state=order.state.name.lower())
+            raise CloneNotHere(order=order_id, state=order.state.name.lower())
         [ordered] = await asyncio.to_thread(self._orders, {"order": order_id})
         token = await asyncio.to_thread(read_token, self.hold.look.clients, order.token)
         return await self.sell.prove_to(
@@ -197,14 +197,14 @@ class LeaseAgent:
         at = self.hold.look.clients.node.block().hash
         order = self.leases.order(order_id, at=at)
         if order.state is OrderState.NONE:
-            raise SaleNotHere(order=order_id)
+            raise CloneNotHere(order=order_id)
         return order
 
     def clone_of(self, order_id: int) -> int:
         """The token that an order made. Raises: SaleNotHere."""
         made = told(self.hold.look.clients, self.leases, CloneDelivered, {"order": order_id})
         if not made:
-            raise SaleNotHere(order=order_id, missing="delivery")
+            raise CloneNotHere(order=order_id, missing="delivery")
         return made[-1].clone
 
     def secret_of(self, order: CloneOrder) -> bytes:
@@ -214,7 +214,7 @@ class LeaseAgent:
             purpose = clone_purpose(order.token, order.epoch, number)
             if keccak(keys.public(purpose)) == order.key_hash:
                 return keys.secret(purpose)
-        raise SaleNotHere(token=order.token, buyer=order.buyer.hex())
+        raise CloneNotHere(token=order.token, buyer=order.buyer.hex())
 
     def _runs(self, lease_id: int, block: Block) -> bool:
         """Whether a lease's time is not over and its token has not moved."""

@@ -19,7 +19,7 @@ from offchain.agents.oracle_ports import DataEntry, Op
 from offchain.agents.refuse import Proven, Refuse, Refused
 from offchain.agents.sale_view import Handover, Shown, told, verified_of
 from offchain.agents.token_view import roots_told, sealed_keys
-from offchain.agents.trade_errors import SaleNotHere
+from offchain.agents.trade_errors import CloneNotHere, SaleNotHere
 from offchain.core.errors import Conflict
 
 
@@ -43,7 +43,7 @@ class RefuseClone:
         if order.state is OrderState.REFUNDED:
             return Refused(Proven(), order)
         if order.state is not OrderState.DELIVERED:
-            raise SaleNotHere(order=order_id, state=order.state.name.lower())
+            raise CloneNotHere(order=order_id, state=order.state.name.lower())
         shown = await asyncio.to_thread(lambda: list(self.shown(order_id, order)))
         secret = await asyncio.to_thread(self.lease.secret_of, order)
         proven = await self.refuse.prove_all(shown, secret)

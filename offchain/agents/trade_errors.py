@@ -1,6 +1,7 @@
 """Why a trade stops, beside what the contracts refuse.
 
 NotFound  SaleNotHere      agents.sale.not_here       no such sale, or not in this state
+          CloneNotHere     agents.clone.not_here      no such order of a clone, or not so
 Conflict  NotYours         agents.token.not_yours     another wallet owns the token
           OrderElsewhere   agents.order.elsewhere     signed for another chain or market
           GoodsMoved       agents.order.goods_moved   the token is not what the order signs
@@ -24,6 +25,13 @@ class SaleNotHere(NotFound):
 
     code = "agents.sale.not_here"
     next_step = "`apogee agent show --sale SALE` tells its state and what it waits for."
+
+
+class CloneNotHere(SaleNotHere):
+    """There is no such order of a clone, or it does not wait for this now."""
+
+    code = "agents.clone.not_here"
+    next_step = "`apogee agent show --order ORDER` tells its state and what it waits for."
 
 
 class NotYours(Conflict):

@@ -13,7 +13,7 @@ from offchain.agents.refuse import Refuse, Refused
 from offchain.agents.refuse_clone import RefuseClone
 from offchain.agents.seal import public_key_of
 from offchain.agents.token_view import read_token
-from offchain.agents.trade_errors import OtherCurrency, SaleNotHere
+from offchain.agents.trade_errors import CloneNotHere, OtherCurrency, SaleNotHere
 from offchain.apps.agent import CLONED, traded, traded_in_thread
 from offchain.apps.agent_endings import chain_leases
 from offchain.apps.agent_home import Trader, trade_clients
@@ -182,7 +182,7 @@ def _order(one: Actor, number: int) -> CloneOrder:
     """Raises: SaleNotHere."""
     found = one.network.agent_leases.order(number, at=one.at)
     if found.state is OrderState.NONE:
-        raise SaleNotHere(order=number)
+        raise CloneNotHere(order=number)
     return found
 
 

@@ -334,7 +334,7 @@ class Dead(BaseException):
     """The process ends here: nothing is told, nothing is tidied up."""
 
 
-@pytest.mark.parametrize("place", ["before it is told", "before it is mined"])
+@pytest.mark.parametrize("place", ["before it is told", "before it is awaited"])
 def test_deposit_and_withdraw__killed_and_typed_again__happen_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -359,6 +359,22 @@ def test_deposit_and_withdraw__killed_and_typed_again__happen_once(
     assert buyer.credit(token.address) == 2 * 70 - 2 * 30
     assert token.read(int, "balanceOf", buyer.address, at=world.at) == 1_000 - 80
     assert not list((desk.home.root / "agents" / "begun").iterdir())
+
+
+def test_fund__killed_and_typed_again__happens_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = asyncio.run(minted(desk.world["seller"]))
+    with monkeypatch.context() as patch, pytest.raises(Dead):
+        die(patch, "before it is told")
+        desk.ask("seller", "fund", number, "5wei")
+
+    first = desk.ask("seller", "fund", number, "5wei")
+    second = desk.ask("seller", "fund", number, "5wei")
+
+    assert (first["begun_before"], first["balance"]) == (True, "0.000000000000000005")
+    assert (second["begun_before"], second["balance"]) == (False, "0.00000000000000001")
+    assert desk.ask("seller", "runs", number) == {"runs": []}
 
 
 def test_deposit__refused__is_forgotten_and_begins_anew(desk: Desk) -> None:

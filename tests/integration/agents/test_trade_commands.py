@@ -277,10 +277,11 @@ def test_clone_dispute__of_what_was_ordered__is_refused_and_take_is_named(desk: 
 
     right = desk.refused("buyer", "clone-dispute", order, code=7)
 
-    assert early["code"] == "agents.sale.not_here"
+    assert early["code"] == "agents.clone.not_here"
+    assert "apogee agent show --order" in str(early["next_step"])
     assert right["code"] == "agents.clone.right"
     assert "apogee agent clone-take" in str(right["next_step"])
-    assert desk.refused("rival", "clone-dispute", order, code=3)["code"] == "agents.sale.not_here"
+    assert desk.refused("rival", "clone-dispute", order, code=3)["code"] == "agents.clone.not_here"
 
 
 def test_clone_settle__nobody_delivered__the_fee_is_its_buyers_again(desk: Desk) -> None:
