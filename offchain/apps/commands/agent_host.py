@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offchain.apps.commands.agent_flags import Token, Yes, acting
+from offchain.apps.commands.agent_flags import (
+    Budget,
+    Deadline,
+    Inputs,
+    RunName,
+    SkillName,
+    Token,
+    Yes,
+    acting,
+)
 
 if TYPE_CHECKING:
     from offchain.apps.stake import Actor
@@ -51,15 +60,11 @@ def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
     one: "Actor",
     agent: Annotated[str, typer.Argument(help="The URL of its host, or a token served here.")],
     intent: Annotated[str, typer.Argument(help="What is wanted, in words.")],
-    budget: Annotated[str, typer.Option(help="The most it may spend of yours: 0.2eth, 5gwei.")],
-    deadline: Annotated[str, typer.Option(help="How long it may take: 90s, 15m, 1h.")] = "15m",
-    skill: Annotated[str, typer.Option(help="A plan of its card; else its model plans.")] = "",
-    inputs: Annotated[
-        list[str] | None, typer.Option("--input", help="name=value, for the plan; repeatable.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--run", help="A name for it; the same one is the same run.")
-    ] = None,
+    budget: Budget,
+    deadline: Deadline = "15m",
+    skill: SkillName = "",
+    inputs: Inputs = None,
+    name: RunName = None,
     yes: Yes = False,
 ) -> int:
     """Ask an agent that somebody serves; you own it, or rent it. The same again goes on.
