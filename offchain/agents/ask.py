@@ -1,6 +1,7 @@
 """What is said to an agent's host, and what it answers: JSON bodies of envelopes; pure.
 
   ask      {"version": 1, "run", "goal", "budget": wei, "deadline": seconds, "skill", "inputs"}
+  log      {"version": 1, "log": run}                                    the log of a run that ended
   answer   {"version": 1, "state": "pay", "key", "provider", "service"}   let this key pay so much
            {"version": 1, "state": "working"}                             ask the same again
            {"version": 1, "state": "ended", "reason", "report", "log"}    how it ended, its run log
@@ -21,6 +22,7 @@ from pydantic_core import from_json
 from offchain.agents.intent import MAX_BUDGET
 from offchain.agents.run import Report
 from offchain.agents.runtime_errors import AskMalformed
+from offchain.core.hashing import Digest, keccak
 from offchain.core.typed_data import ADDRESS_BYTES
 
 VERSION: Final = 1
@@ -86,6 +88,32 @@ class Ask:
             skill=_text(body, "skill"),
             inputs=inputs,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LogWish:
+    """What is wanted again: the log of a run of who asks."""
+
+    run: str
+
+    def to_bytes(self) -> bytes:
+        return _json({"version": VERSION, "log": self.run})
+
+
+def wanted_of(raw: bytes) -> Ask | LogWish:
+    """What somebody says to a host. Raises: AskMalformed."""
+    body = _body(raw, MAX_BYTES)
+    if "log" not in body:
+        return Ask.from_bytes(raw)
+    run = _text(body, "log")
+    if set(body) != {"version", "log"} or not _RUN.fullmatch(run):
+        raise AskMalformed(field="log")
+    return LogWish(run)
+
+
+def run_id(name: str, token: int, who: bytes) -> Digest:
+    """A run as its log names it. `name`: its caller's right and his name for it."""
+    return keccak(name.encode(), token.to_bytes(32, "big"), who)
 
 
 class State(StrEnum):

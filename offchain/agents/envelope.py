@@ -159,6 +159,23 @@ class Conversation:
         return self.speaker.sign(envelope)
 
 
+class Replies:
+    """The conversations in which one speaker answers; the oldest are forgotten."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self._speaker = speaker
+        self._talks: dict[tuple[bytes, bytes], Conversation] = {}
+
+    def to(self, one: Envelope) -> Conversation:
+        """The one that an envelope belongs to."""
+        name = one.sender, one.conversation
+        if name not in self._talks and len(self._talks) >= CONVERSATIONS:
+            self._talks.pop(next(iter(self._talks)))
+        return self._talks.setdefault(
+            name, Conversation(self._speaker, one.sender, one.conversation)
+        )
+
+
 class Mailbox:
     """What one account takes: each envelope once, in order; remembered before it is answered."""
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from offchain.agents.ask import MAX_SECONDS, Answer, Ask, State
+from offchain.agents.ask import MAX_SECONDS, Answer, Ask, LogWish, State, wanted_of
 from offchain.agents.run import Report
 from offchain.agents.runtime_errors import AgentStopped, HostBusy, IntentInvalid, NotAllowedToRun
 from offchain.agents.standing import Guard, Standing, Stop
@@ -57,6 +57,11 @@ class Guest:
     standing: Standing
 
 
+def name_of(caller: Caller, run: str) -> str:
+    """What a run is called among all of its agent."""
+    return f"{caller.value}-{run}"
+
+
 Work = Callable[[], Awaitable[Report]]
 
 
@@ -65,6 +70,10 @@ class Works(Protocol):
 
     async def start(self, guest: Guest) -> Answer | Work:
         """What the guest has to do first, or the work. Raises: what a run's beginning raises."""
+        ...
+
+    async def recall(self, who: bytes, name: str) -> Answer:
+        """How a run ended that was begun for him under this name. Raises: RunUnknown."""
         ...
 
 
@@ -109,10 +118,13 @@ class Host:
     async def answer(self, who: bytes, body: bytes) -> Answer:
         """The answer to an ask, or that it is being worked on.
 
-        Raises: AgentStopped, NotAllowedToRun, AskMalformed, HostBusy, and what the run raises.
+        Raises: AgentStopped, NotAllowedToRun, AskMalformed, RunUnknown, HostBusy, and what the run
+        raises.
         """
         standing, caller = await self.admit(who)
-        ask = Ask.from_bytes(body)
+        ask = wanted_of(body)
+        if isinstance(ask, LogWish):
+            return await self._works.recall(who, name_of(caller, ask.run))
         if not standing.now < ask.deadline <= standing.now + MAX_SECONDS:
             raise IntentInvalid(field="deadline", deadline=ask.deadline, now=standing.now)
         task = self._task(Guest(who, caller, ask, standing))
@@ -120,6 +132,11 @@ class Host:
         if task.cancelled():
             raise HostBusy("The host stops; ask the same again when it serves.")
         return task.result() if task.done() else Answer(State.WORKING)
+
+    async def sold(self, run: str) -> Answer:
+        """How a run ended that somebody paid for. Raises: AgentStopped, RunUnknown."""
+        standing = await self.check()
+        return await self._works.recall(standing.owner, name_of(Caller.PAYER, run))
 
     async def own(self, ask: Ask, caller: Caller) -> Answer:
         """What the agent does at its own cost, to its end. Raises: as `answer`."""
@@ -135,7 +152,7 @@ class Host:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _task(self, guest: Guest) -> asyncio.Task[Answer]:
-        name = guest.who, f"{guest.caller.value}-{guest.ask.run}"
+        name = guest.who, name_of(guest.caller, guest.ask.run)
         if name in self._tasks:
             return self._tasks[name]
         busy = Counter(who for who, _ in self._tasks)

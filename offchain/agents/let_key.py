@@ -31,14 +31,7 @@ def missing_money(
 ) -> Iterator[tuple[str, TypedCall]]:
     """Calls of the payer, with a name each. Raises: OverBudget when he is too poor."""
     provider, at = one.service.provider, node.block().hash
-    bucket = escrow.bucket(one.payer, provider, NATIVE_COIN, at=at)
-    missing = one.limits.budget - one.spent - bucket.available
-    if missing > 0:
-        has = node.balance(Address(one.payer), at=at)
-        if has < missing:
-            raise OverBudget(account="0x" + one.payer.hex(), has=has, needs=missing)
-        deposit = escrow.deposit(one.payer, missing, provider=provider, token=NATIVE_COIN)
-        yield f"deposit:{missing}", deposit
+    yield from missing_deposit(node, escrow, (one.payer, provider), one.limits.budget - one.spent)
     found = escrow.delegate(one.payer, one.key, at=at)
     if found is None or found.is_revoked:
         terms = DelegateTerms(
@@ -49,3 +42,17 @@ def missing_money(
             service=one.service.id,
         )
         yield "delegation", escrow.set_delegate(one.key, terms)
+
+
+def missing_deposit(
+    node: Node, escrow: ComputeEscrowClient, purse: tuple[bytes, bytes], needed: int
+) -> Iterator[tuple[str, TypedCall]]:
+    """What is not there yet of `needed`; `purse`: payer and provider. Raises: OverBudget."""
+    (payer, provider), at = purse, node.block().hash
+    missing = needed - escrow.bucket(payer, provider, NATIVE_COIN, at=at).available
+    if missing > 0:
+        has = node.balance(Address(payer), at=at)
+        if has < missing:
+            raise OverBudget(account="0x" + payer.hex(), has=has, needs=missing)
+        deposit = escrow.deposit(payer, missing, provider=provider, token=NATIVE_COIN)
+        yield f"deposit:{missing}", deposit

@@ -4,6 +4,7 @@
          keyed by the run, so the log tells nothing of what was thought; `receipt` is whole
   leaf   keccak(0x00 | RFC 8785 JSON of the step)      node = keccak(0x01 | left | right)
   root   of n leaves: split at the largest power of two below n (RFC 6962); of none: 32 zero bytes
+  leaves all of them, in order: whoever reads a log that was changed is told the line
   signed RunLog(run, account, token, epoch, intent, root, steps, spent, reason) by the session key
 
 Source: docs/protocol/agents.md#run-log.
@@ -26,7 +27,7 @@ from offchain.core.errors import InvalidInput
 from offchain.core.hashing import Digest, keccak
 from offchain.core.typed_data import domain_of, typed_digest
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_STEPS: Final = 4_096
 MAX_BYTES: Final = 1 << 24
 LOG_TYPE: Final = keccak(
@@ -137,8 +138,9 @@ class RunLog:
     def signed(self, signer: DigestSigner) -> Self:
         return replace(self, signature=signer.sign_digest(self.digest()))
 
-    def to_bytes(self) -> bytes:
-        body = {
+    def as_json(self) -> dict[str, object]:
+        leaves = [leaf_of(step, n) for n, step in enumerate(self.steps)]
+        return {
             "version": VERSION,
             "run": show(self.run),
             "chain_id": self.chain_id,
@@ -153,15 +155,20 @@ class RunLog:
             "skill": self.skill,
             "reason": self.reason,
             "spent": str(self.spent),
-            "root": show(self.root),
+            "root": show(list_root(leaves)),
+            "leaves": [show(leaf) for leaf in leaves],
             "steps": [step.as_json(n) for n, step in enumerate(self.steps)],
             "signature": show(self.signature),
         }
-        return json.dumps(body, indent=1).encode()
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(self.as_json(), indent=1).encode()
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """Raises: RunLogWrong for another form, another root, or a signature of another key."""
+        """Raises: RunLogWrong for another form, a line that is not what was signed, which it
+        names, another field, or a signature of another key.
+        """
         try:
             found = json.loads(raw) if len(raw) <= MAX_BYTES else {}
             steps = found["steps"]
@@ -180,15 +187,17 @@ class RunLog:
                 limits=Limits.from_json(found["limits"]),
                 skill=str(found["skill"]),
                 reason=str(found["reason"]),
-                steps=tuple(Step.from_json(one) for one in steps),
+                steps=tuple(_step(line, one) for line, one in enumerate(steps)),
                 signature=_raw(found["signature"]),
             )
-            is_right = (found["root"], found["spent"]) == (show(log.root), str(log.spent))
+            told = log.as_json()
+            _check_lines(steps, found["leaves"], told)
             key = signer_of(log.digest(), log.signature)
         except (ValueError, KeyError, TypeError, OverflowError, InvalidInput) as error:
             raise RunLogWrong(field="form", reason=str(error)[:80]) from error
-        if not is_right:
-            raise RunLogWrong(field="root")
+        wrong = sorted(name for name in {*found, *told} if found.get(name) != told.get(name))
+        if wrong:
+            raise RunLogWrong(field=wrong[0][:40])
         if key != log.key:
             raise RunLogWrong(field="signature")
         return log
@@ -236,6 +245,35 @@ def _root_from(leaf: bytes, place: tuple[int, int], path: list[bytes]) -> bytes 
         return None if below is None else keccak(b"\x01", below, sibling)
     below = _root_from(leaf, (index - cut, count - cut), path[:-1])
     return None if below is None else keccak(b"\x01", sibling, below)
+
+
+def _step(line: int, found: Mapping[str, object]) -> Step:
+    try:
+        return Step.from_json(found)
+    except RunLogWrong as error:
+        raise RunLogWrong(field="step", line=line, **_reason(error)) from error
+
+
+def _check_lines(
+    steps: Sequence[Mapping[str, object]], leaves: Sequence[object], told: Mapping[str, object]
+) -> None:
+    """Raises: RunLogWrong with the first line that is gone, moved, added or altered."""
+    lines, right = told["steps"], told["leaves"]
+    assert isinstance(lines, list)
+    assert isinstance(right, list)
+    for line, step in enumerate(steps):
+        if step["n"] != line:
+            raise RunLogWrong(field="step", line=line, reason=f"line {step['n']} stands here")
+        if line >= len(leaves):
+            raise RunLogWrong(field="step", line=line, reason="added")
+        if step != lines[line] or leaves[line] != right[line]:
+            raise RunLogWrong(field="step", line=line, reason="altered")
+    if len(leaves) > len(steps):
+        raise RunLogWrong(field="step", line=len(steps), reason="missing")
+
+
+def _reason(error: RunLogWrong) -> dict[str, str]:
+    return {"reason": str(error.fields.get("reason", "form"))}
 
 
 def _raw(found: object) -> bytes:

@@ -3,15 +3,17 @@
 import asyncio
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
-import httpx
-
 from offchain.agents.adapters.a2a_ask import Asker, AskParts, Ended, Met, fresh_run
-from offchain.agents.adapters.a2a_peer import SECONDS
+from offchain.agents.adapters.a2a_peer import peer_client
 from offchain.agents.ask import Ask, Payee
+from offchain.agents.host import Caller
 from offchain.agents.intent import Limits
+from offchain.agents.let_key import missing_deposit
 from offchain.agents.standing import Stop
 from offchain.apps.agent_acting import chain_agents, host_of
 from offchain.apps.agent_host import HOST_FILE
@@ -19,15 +21,20 @@ from offchain.apps.agent_intent import IntentFlags, duration, inputs_of
 from offchain.apps.agent_quote import require_agreed
 from offchain.apps.agent_rights import Rights, Wanted
 from offchain.apps.amounts import parse_amount, show_amount
-from offchain.apps.compute_clients import chain_escrow
+from offchain.apps.compute_clients import chain_escrow, chain_evidence
 from offchain.apps.exit_codes import ExitCode
 from offchain.apps.files import FileMissing, read_json
 from offchain.apps.keystore import Keystore
 from offchain.apps.output import say
 from offchain.apps.shown_text import shown
 from offchain.apps.stake import Actor
-from offchain.chain.keys import LocalSigner
+from offchain.chain.keys import DEVNET_CHAIN_IDS, LocalSigner
+from offchain.compute.adapters.account_file import AccountFiles
+from offchain.compute.adapters.http_buyer import HttpProviderClient
+from offchain.compute.buy import Buyer
+from offchain.compute.model import Service
 from offchain.core.errors import InvalidInput, NotFound
+from offchain.node.disk import LocalDisk
 
 
 class HostUnknown(NotFound):
@@ -43,7 +50,15 @@ def ask(one: Actor, target: str, flags: IntentFlags, *, is_agreed: bool) -> int:
     Raises: HostUnknown, CardWrong, NotAgreed, ToolFailed, RunLogWrong.
     """
     one.fill()
-    ended = asyncio.run(_asked(one, url_of(one, target), flags, is_agreed=is_agreed))
+    return _told(one, asyncio.run(_asked(one, url_of(one, target), flags, is_agreed=is_agreed)))
+
+
+def log(one: Actor, target: str, run: str) -> int:
+    """A run's log again, checked. Raises: HostUnknown, CardWrong, ToolFailed, RunLogWrong."""
+    return _told(one, asyncio.run(_logged(one, url_of(one, target), run)))
+
+
+def _told(one: Actor, ended: Ended) -> int:
     for check in ended.checks:
         say(f"ok   {check.name:<10} {check.detail}")
     folder = one.home.root / "agents" / "asked"
@@ -54,7 +69,7 @@ def ask(one: Actor, target: str, flags: IntentFlags, *, is_agreed: bool) -> int:
         {
             "token": ended.log.token,
             "ended": ended.reason,
-            "report": shown(ended.report),
+            "report": shown(ended.report) or None,
             "spent": show_amount(ended.log.spent),
             "paid_by": "0x" + ended.log.payer.hex(),
             "thoughts": sum(1 for step in ended.log.steps if step.receipt is not None),
@@ -77,6 +92,23 @@ def url_of(one: Actor, target: str) -> str:
 
 
 async def _asked(one: Actor, url: str, flags: IntentFlags, *, is_agreed: bool) -> Ended:
+    async with _asking(one) as asker, HttpProviderClient() as providers:
+        met = await asker.meet(url)
+        caller = await asker.right(met)
+        wanted = await asyncio.to_thread(_wanted, one, met, flags, caller, is_agreed=is_agreed)
+        if caller is Caller.PAYER:
+            buyer = await asyncio.to_thread(_buyer, one, providers)
+            return await asker.buy(met, wanted, buyer, partial(_fund, one))
+        return await asker.ask(met, wanted, partial(_let, one, met, wanted))
+
+
+async def _logged(one: Actor, url: str, run: str) -> Ended:
+    async with _asking(one) as asker:
+        return await asker.log(await asker.meet(url), run)
+
+
+@asynccontextmanager
+async def _asking(one: Actor) -> AsyncIterator[Asker]:
     network, account = one.network, Keystore(one.home.keys).account(one.role)
     parts = AskParts(
         wallet=LocalSigner.from_secret(account.secret),
@@ -87,14 +119,26 @@ async def _asked(one: Actor, url: str, flags: IntentFlags, *, is_agreed: bool) -
         clock=lambda: int(time.time()),
         nonce=partial(secrets.token_bytes, 32),
     )
-    async with httpx.AsyncClient(trust_env=False, timeout=SECONDS) as http:
-        asker = Asker(http, parts)
-        met = await asker.meet(url)
-        wanted = await asyncio.to_thread(_wanted, one, met, flags, is_agreed=is_agreed)
-        return await asker.ask(met, wanted, partial(_let, one, met, wanted))
+    async with peer_client() as http:
+        yield Asker(http, parts)
 
 
-def _wanted(one: Actor, met: Met, flags: IntentFlags, *, is_agreed: bool) -> Ask:
+def _buyer(one: Actor, providers: HttpProviderClient) -> Buyer:
+    """Who pays for requests with this wallet; its books are kept."""
+    network, account = one.network, Keystore(one.home.keys).account(one.role)
+    return Buyer(
+        network.services,
+        chain_escrow(network),
+        providers,
+        LocalSigner.from_secret(account.secret),
+        clock=time.time,
+        shelf=AccountFiles(LocalDisk(), one.home.root / "agents" / "books" / one.address.hex()),
+        may_simulate=network.chain_id in DEVNET_CHAIN_IDS,
+        evidence=chain_evidence(network),
+    )
+
+
+def _wanted(one: Actor, met: Met, flags: IntentFlags, caller: Caller, *, is_agreed: bool) -> Ask:
     """The ask, once who signs agreed to it."""
     now, facts = one.network.node.block().timestamp, met.facts
     inputs = inputs_of(flags)
@@ -107,18 +151,38 @@ def _wanted(one: Actor, met: Met, flags: IntentFlags, *, is_agreed: bool) -> Ask
         inputs=inputs,
     )
     owner = one.network.agents.owner_of(facts.token, at=one.at)
-    pays = "the agent's account" if owner == one.address else "your deposit at its provider"
+    pays = {
+        Caller.OWNER: "the agent's account",
+        Caller.RENTER: "your deposit at its provider",
+        Caller.PAYER: "your deposit with its owner: the price of one request",
+    }
     quote: dict[str, object] = {
         "agent": f"{facts.token}, {shown(met.peer.card.name)}, epoch {facts.epoch}",
         "card": "signed by a key that speaks for it now",
         "owner": "0x" + bytes(owner).hex(),
         "message": f"{len(ask.to_bytes())} bytes, signed by {'0x' + one.address.hex()}",
         "run": ask.run,
-        "budget": f"at most {show_amount(ask.budget)}, from {pays}",
+        "budget": f"at most {show_amount(ask.budget)}, from {pays[caller]}",
         "until": f"{flags.deadline} from now",
     }
     require_agreed(one, "ask", quote, is_agreed=is_agreed)
     return ask
+
+
+async def _fund(one: Actor, service: Service, most: int) -> None:
+    """Deposit what is missing of a price."""
+
+    def send() -> list[str]:
+        network, purse = one.network, (bytes(one.address), service.provider)
+        sent = []
+        for name, call in missing_deposit(network.node, network.escrow, purse, most):
+            one.send(call, one.unique_key(f"agent.buy:{name}"))
+            sent.append(name.partition(":")[0])
+        return sent
+
+    say(f"     price: at most {show_amount(most)}, by a voucher of yours")
+    sent = await asyncio.to_thread(send)
+    say(f"     sent: {', '.join(sent) or 'nothing, all is there'}")
 
 
 async def _let(one: Actor, met: Met, ask: Ask, payee: Payee) -> None:

@@ -25,7 +25,8 @@ from offchain.agents.adapters.a2a_card import CardFacts, signed_card
 from offchain.agents.adapters.a2a_face import Answerer, Offered, a2a_app, card_of
 from offchain.agents.adapters.host_faces import Faces, HostDesk
 from offchain.agents.adapters.mcp_face import McpFace, mcp_app
-from offchain.agents.envelope import Mailbox, Speaker, forget_expired
+from offchain.agents.adapters.mcp_guests import McpGuests
+from offchain.agents.envelope import Mailbox, Replies, Speaker, forget_expired
 from offchain.agents.host import Host
 from offchain.agents.runtime_errors import AgentStopped, NotAllowedToRun
 from offchain.agents.skills import parse_skill
@@ -45,7 +46,7 @@ from offchain.apps.agent_shop import Shop, ShopWish, open_shop, register_shop
 from offchain.apps.amounts import show_amount
 from offchain.apps.exit_codes import ExitCode
 from offchain.apps.files import FileMissing, read_json, write_bytes, write_json
-from offchain.apps.home import choose_ports
+from offchain.apps.home import choose_ports, is_port_free
 from offchain.apps.keystore import Keystore
 from offchain.apps.logging import configure_logging
 from offchain.apps.node_chores import Chore
@@ -77,7 +78,7 @@ class HostWish:
 
 
 @dataclass(frozen=True, slots=True)
-class _Term:
+class Term:
     """Until when the speaking key lives, and what it is drawn from."""
 
     until: int
@@ -96,7 +97,7 @@ def serve(one: Actor, token: int, wish: HostWish, *, is_agreed: bool) -> int:
     folder = host_of(one, token)
     term = _term(folder, standing, wish.seconds)
     require_agreed(one, "serve", _quote(one, token, wish, term), is_agreed=is_agreed)
-    stop = asyncio.run(_HostProcess(one, token, wish, term).run())
+    stop = asyncio.run(HostProcess(one, token, wish, term).run())
     if stop is None:
         return one.say({"token": token, "ended": "told to stop"})
     one.say({"token": token, "ended": stop.value, "next": _NEXT.get(stop)})
@@ -111,7 +112,7 @@ _NEXT: Final = {
 }
 
 
-def _quote(one: Actor, token: int, wish: HostWish, term: _Term) -> dict[str, object]:
+def _quote(one: Actor, token: int, wish: HostWish, term: Term) -> dict[str, object]:
     minutes = max(0, term.until - one.network.node.block().timestamp) // 60
     return {
         "agent": token,
@@ -123,10 +124,10 @@ def _quote(one: Actor, token: int, wish: HostWish, term: _Term) -> dict[str, obj
     }
 
 
-class _HostProcess:
+class HostProcess:
     """The parts of one host and their life."""
 
-    def __init__(self, one: Actor, token: int, wish: HostWish, term: _Term) -> None:
+    def __init__(self, one: Actor, token: int, wish: HostWish, term: Term) -> None:
         self._one = one
         self._token = token
         self._wish = wish
@@ -140,10 +141,18 @@ class _HostProcess:
 
     async def run(self) -> Stop | None:
         configure_logging(f"agent-{self._token}")
-        await self._life.hold(self._serve)
+        await self._life.hold(self._open)
         return self._stop
 
-    async def _serve(self) -> None:
+    def end(self) -> None:
+        """As if it had been told to stop."""
+        self._life.end()
+
+    async def _open(self) -> None:
+        await self.serve(await open_bundle(self._one, self._token, self._term.epoch))
+
+    async def serve(self, opened: Opened) -> None:
+        """Until it is told to stop. Raises: AgentStopped, ShopTaken, what registering says."""
         one, token = self._one, self._token
         (self._folder / CONTROL).unlink(missing_ok=True)
         rights = Rights(one.network, one.send)
@@ -157,7 +166,6 @@ class _HostProcess:
             deadline=self._term.until,
             control=partial(control_of, self._folder),
         )
-        opened = await open_bundle(one, token, self._term.epoch)
         works = HostedAgent(one, opened, self._wish.own.service)
         host = Host(guard, works, stopped=self._stopped)
         async with AsyncExitStack() as stack:
@@ -165,7 +173,7 @@ class _HostProcess:
             standing = await host.check()
             own = OwnWork(host, self._wish.own, opened.manifest)
             shop = await self._shop(opened, own, stack)
-            port = self._wish.port or choose_ports(["agent"])["agent"]
+            port = self._wish.port or self._port()
             server = self._server(host, opened, standing, own, shop, port)
             self._tell(port, opened, shop)
             servers = [server, *([] if shop is None else [shop.server])]
@@ -211,7 +219,8 @@ class _HostProcess:
         names = [f"127.0.0.1:{port}", f"localhost:{port}", *_host_in(self._wish.url)]
         bare = [name.partition(":")[0] for name in names]
         talk = a2a_app(card, Answerer(mailbox, speaker, desk, _wall_clock), bare)
-        face = McpFace(manifest.name, skills, own.called, self._mcp_token())
+        guests = McpGuests(host, mailbox, Replies(speaker), _wall_clock)
+        face = McpFace(manifest.name, skills, own.called, self._mcp_token(), guests)
         return loopback_server(
             Faces(talk, mcp_app(face, port), names), port, connections=CONNECTIONS
         )
@@ -233,6 +242,7 @@ class _HostProcess:
         url = self._wish.url or f"http://127.0.0.1:{port}/"
         told: dict[str, object] = {
             "url": url,
+            "port": port,
             "token": self._token,
             "epoch": opened.epoch,
             "until": self._term.until,
@@ -244,6 +254,14 @@ class _HostProcess:
         if shop is not None:
             say(f"     service  0x{shop.service.hex()}")
         log.info("agent_serves", extra={"token": self._token, "epoch": opened.epoch})
+
+    def _port(self) -> int:
+        """The one it had, so that who asked there asks there again, or a free one."""
+        with suppress(FileMissing, KeyError, ValueError):
+            known = int(str(read_json(self._folder / HOST_FILE)["port"]))
+            if is_port_free(known):
+                return known
+        return choose_ports(["agent"])["agent"]
 
     def _stopped(self, stop: Stop) -> None:
         if self._stop is None:
@@ -258,20 +276,20 @@ class _HostProcess:
         return 0
 
 
-def _term(folder: Path, standing: Standing, seconds: int) -> _Term:
+def _term(folder: Path, standing: Standing, seconds: int) -> Term:
     """The term that a host which was killed had, while it lasts, or a new one."""
     until = standing.now + seconds
     try:
         found = read_json(folder / HOST_FILE)
         known = int(str(found["until"]))
         if found["epoch"] == standing.epoch and standing.now + LEAST_SECONDS < known <= until:
-            return _Term(known, standing.epoch)
+            return Term(known, standing.epoch)
     except (FileMissing, KeyError, ValueError):
         pass
-    return _Term(until, standing.epoch)
+    return Term(until, standing.epoch)
 
 
-def _speaking_key(secret: bytes, token: int, term: _Term) -> bytes:
+def _speaking_key(secret: bytes, token: int, term: Term) -> bytes:
     """One key for each term: the owner's wallet can make it again, nobody else can."""
     info = b"apogee/agent host" + b"".join(
         number.to_bytes(32, "big") for number in (token, term.epoch, term.until)

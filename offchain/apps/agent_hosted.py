@@ -13,16 +13,24 @@ from functools import partial
 from typing import Final
 
 from offchain.agents.ask import Answer, Ask, Payee, State
-from offchain.agents.host import Caller, Guest, Host, Work
+from offchain.agents.host import Caller, Guest, Host, Work, name_of
 from offchain.agents.intent import NATIVE, Limits
 from offchain.agents.manifest import Manifest
 from offchain.agents.purse import Purse
 from offchain.agents.run import Report
 from offchain.agents.run_log import RunLog
-from offchain.agents.runtime_errors import AskMalformed, ToolFailed
+from offchain.agents.runtime_errors import AskMalformed, RunUnknown, ToolFailed
 from offchain.agents.skills import parse_skill
 from offchain.agents.standing import Stop
-from offchain.apps.agent_acting import Asking, Begun, Opened, begin, follow_through, runs_of
+from offchain.apps.agent_acting import (
+    LOG_FILE,
+    Asking,
+    Begun,
+    Opened,
+    begin,
+    follow_through,
+    runs_of,
+)
 from offchain.apps.agent_intent import IntentFlags
 from offchain.apps.stake import Actor
 from offchain.compute.model import NATIVE_COIN
@@ -56,17 +64,17 @@ class HostedAgent:
     async def start(self, guest: Guest) -> Answer | Work:
         """Raises: RunIsAnother, IntentInvalid, ToolForbidden, ServiceUnknown."""
         ask, standing = guest.ask, guest.standing
-        name = f"{guest.caller.value}-{ask.run}"
+        name = name_of(guest.caller, ask.run)
         flags = IntentFlags(
             goal=ask.goal,
             budget=f"{ask.budget}wei",
             deadline=f"{max(1, ask.deadline - standing.now)}s",
             skill=ask.skill,
-            inputs=tuple(f"{name}={value}" for name, value in ask.inputs.items()),
+            inputs=tuple(f"{one}={value}" for one, value in ask.inputs.items()),
             service=self.service,
             run=name,
         )
-        folder = keccak(name.encode(), guest.who).hex()[:24]
+        folder = _folder(guest.who, name)
         asking = Asking(guest.who, flags, guest.caller.refused, folder)
         begun = await begin(self.one, asking, self.opened, standing)
         if not begun.is_owners and not await asyncio.to_thread(self._is_let, begun):
@@ -74,6 +82,15 @@ class HostedAgent:
             payee = Payee(begun.signer.address, service.provider, service.id)
             return Answer(State.PAY, payee)
         return partial(self._work, begun)
+
+    async def recall(self, who: bytes, name: str) -> Answer:
+        """Raises: RunUnknown."""
+        path = runs_of(self.one, self.opened.token) / _folder(who, name) / LOG_FILE
+        try:
+            log = RunLog.from_bytes(await asyncio.to_thread(path.read_bytes))
+        except FileNotFoundError as error:
+            raise RunUnknown(run=name) from error
+        return Answer(State.ENDED, None, log.reason, "", log.to_bytes())
 
     async def _work(self, begun: Begun) -> Report:
         """The owner's runs stay out of the way of his `apogee agent run`."""
@@ -96,6 +113,11 @@ class HostedAgent:
             return False
         bucket = escrow.bucket(begun.payer, service.provider, NATIVE_COIN, at=at)
         return begun.journal.past.begun is not None or bucket.available > 0
+
+
+def _folder(who: bytes, name: str) -> str:
+    """Where a run lies, whatever its asker called it."""
+    return keccak(name.encode(), who).hex()[:24]
 
 
 @dataclass
@@ -143,7 +165,7 @@ class OwnWork:
             raise AskMalformed(field="inputs") from error
 
     async def _done(self, ask: Ask, caller: Caller) -> str:
-        name = f"{caller.value}-{ask.run}"
+        name = name_of(caller, ask.run)
         self.purse.hold(name, ask.budget, to=NATIVE, currency=NATIVE)
         try:
             answer = await self.host.own(ask, caller)

@@ -45,7 +45,8 @@ class Deadlines:
 class Job:
     """One request ready to run; `payer` is who slots are shared out fairly between.
 
-    `body` is what the buyer sent: an engine behind a URL passes on what it asks for.
+    `body` is what the buyer sent: an engine behind a URL passes on what it asks for. `request_id`:
+    of the sale, where there is one.
     """
 
     generation: Generation
@@ -55,6 +56,7 @@ class Job:
     payer: bytes
     body: bytes = b""
     deadlines: Deadlines = field(default_factory=Deadlines)
+    request_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

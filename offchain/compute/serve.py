@@ -242,7 +242,7 @@ class Serve:
     ) -> TextAnswer:
         key = sampler_key(request_hash(paid.body), paid.payment.digest, request.sampling.seed)
         payer = paid.payment.voucher.voucher.payer
-        job = Job(request, ids, most, key, payer, paid.plain)
+        job = Job(request, ids, most, key, payer, paid.plain, request_id=paid.request_id)
         try:
             stream: TokenStream = engine.stream(job)
         except ApogeeError as error:

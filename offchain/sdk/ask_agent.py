@@ -5,25 +5,33 @@ believed. Source: docs/how-to/rent-an-agent.md.
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-import httpx
-
 from offchain.agents.adapters.a2a_ask import Asker, AskParts, Ended
-from offchain.agents.adapters.a2a_peer import SECONDS
+from offchain.agents.adapters.a2a_peer import SECONDS, peer_client
 from offchain.agents.adapters.chain_agents import ChainAgents
 from offchain.agents.ask import Ask, Payee
+from offchain.agents.host import Caller
 from offchain.agents.intent import Limits
-from offchain.agents.let_key import Letting, missing_money
+from offchain.agents.let_key import Letting, missing_deposit, missing_money
 from offchain.agents.onchain_account import AgentAccountClient
 from offchain.agents.onchain_nft import AgentNFTClient
+from offchain.agents.run_log import RunLog
+from offchain.agents.verify_run import Check, verify_run_log
 from offchain.chain.due import execute_due
-from offchain.chain.keys import LocalSigner
+from offchain.chain.keys import DEVNET_CHAIN_IDS, LocalSigner
 from offchain.chain.model import Address
+from offchain.compute.adapters.account_file import AccountFiles
+from offchain.compute.adapters.chain_escrow import ChainEscrow
+from offchain.compute.adapters.http_buyer import HttpProviderClient
+from offchain.compute.buy import Buyer
+from offchain.compute.model import Service
 from offchain.compute.onchain_escrow import ComputeEscrowClient
 from offchain.compute.onchain_registry import ServiceRegistryClient
+from offchain.node.disk import LocalDisk
 from offchain.sdk.errors import NoAccount
 from offchain.sdk.open_compute import escrow_of
 from offchain.sdk.open_storage import StorageChain, StorageOwner, sender_of
@@ -31,7 +39,9 @@ from offchain.sdk.open_storage import StorageChain, StorageOwner, sender_of
 
 @dataclass(frozen=True, slots=True)
 class AskWish:
-    """What is wanted, and how far it may go. `run`: a name; the same one is the same run."""
+    """What is wanted, and how far it may go. `run`: a name; the same one is the same run.
+    `patience_seconds`: how long the host may be silent.
+    """
 
     goal: str = field(repr=False)
     budget_wei: int
@@ -39,13 +49,19 @@ class AskWish:
     skill: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
     run: str = ""
+    patience_seconds: float = SECONDS
 
 
-async def ask_agent(chain: StorageChain, owner: StorageOwner, url: str, wish: AskWish) -> Ended:
-    """The agent's checked answer. What is signed: envelopes, and as a renter a deposit of what is
-    missing of the budget and a delegation of at most the budget.
+async def ask_agent(
+    chain: StorageChain, owner: StorageOwner, url: str, wish: AskWish, *, by_mcp: bool = False
+) -> Ended:
+    """The agent's checked answer. What is signed: envelopes; as a renter a deposit of what is
+    missing of the budget and a delegation of at most the budget; as anybody else a voucher for the
+    price of a request, within the budget, and a deposit of what is missing of it.
 
-    Raises: NoAccount, CardWrong, ToolFailed, RunLogWrong, OverBudget.
+    `by_mcp`: call the agent's tool of that skill, as its owner or a renter.
+    Raises: NoAccount, CardWrong, NotAllowedToRun, ToolFailed, EnvelopeRefused, RunLogWrong,
+    OverBudget, UnverifiedAnswer.
     """
     if owner.account is None:
         raise NoAccount
@@ -58,29 +74,88 @@ async def ask_agent(chain: StorageChain, owner: StorageOwner, url: str, wish: As
         wish.skill,
         wish.inputs,
     )
-    parts = _parts(chain, LocalSigner.from_secret(owner.account))
 
     async def grant(payee: Payee) -> None:
         await asyncio.to_thread(_pay, chain, owner, ask, payee)
 
-    async with httpx.AsyncClient(trust_env=False, timeout=SECONDS) as http:
-        asker = Asker(http, parts)
-        return await asker.ask(await asker.meet(url), ask, grant)
+    async def fund(service: Service, most: int) -> None:
+        await asyncio.to_thread(_fund, chain, owner, service, most)
+
+    async with (
+        _asking(chain, owner, wish.patience_seconds) as asker,
+        HttpProviderClient() as providers,
+    ):
+        met = await asker.meet(url)
+        if await asker.right(met) is not Caller.PAYER:
+            return await asker.ask(met, ask, grant, by_mcp=by_mcp)
+        buyer = await asyncio.to_thread(_buyer, chain, owner, providers)
+        return await asker.buy(met, ask, buyer, fund)
+
+
+async def run_log(chain: StorageChain, owner: StorageOwner, url: str, run: str) -> Ended:
+    """The verified log of a run of one's own, by its name; of a sale, by its request id.
+
+    Raises: NoAccount, CardWrong, ToolFailed, EnvelopeRefused, RunLogWrong.
+    """
+    if owner.account is None:
+        raise NoAccount
+    async with _asking(chain, owner) as asker:
+        return await asker.log(await asker.meet(url), run)
+
+
+def verify_log(chain: StorageChain, raw: bytes) -> list[Check]:
+    """What holds of a run log that somebody shows. Raises: RunLogWrong, with the line."""
+    services = ServiceRegistryClient(chain.deployments, chain.node)
+    escrow = escrow_of(chain, services, ComputeEscrowClient(chain.deployments, chain.node))
+    return verify_run_log(RunLog.from_bytes(raw), services, escrow, _agents(chain, escrow))
+
+
+@asynccontextmanager
+async def _asking(
+    chain: StorageChain, owner: StorageOwner, seconds: float = SECONDS
+) -> AsyncIterator[Asker]:
+    assert owner.account is not None
+    parts = _parts(chain, LocalSigner.from_secret(owner.account))
+    async with peer_client(seconds) as http:
+        yield Asker(http, parts)
 
 
 def _parts(chain: StorageChain, wallet: LocalSigner) -> AskParts:
     node, deployments = chain.node, chain.deployments
-    tokens, accounts = AgentNFTClient(deployments, node), AgentAccountClient(deployments, node)
     services = ServiceRegistryClient(deployments, node)
     escrow = escrow_of(chain, services, ComputeEscrowClient(deployments, node))
+    agents = _agents(chain, escrow)
     return AskParts(
         wallet=wallet,
-        here=(deployments.chain_id, bytes(tokens.address)),
-        agents=ChainAgents(node, tokens, lambda one: accounts.at(Address(one)), escrow),
+        here=(deployments.chain_id, bytes(deployments.address_of(AgentNFTClient.contract))),
+        agents=agents,
         services=services,
         escrow=escrow,
         clock=lambda: int(time.time()),
         nonce=partial(secrets.token_bytes, 32),
+    )
+
+
+def _agents(chain: StorageChain, escrow: ChainEscrow) -> ChainAgents:
+    node, deployments = chain.node, chain.deployments
+    tokens, accounts = AgentNFTClient(deployments, node), AgentAccountClient(deployments, node)
+    return ChainAgents(node, tokens, lambda one: accounts.at(Address(one)), escrow)
+
+
+def _buyer(chain: StorageChain, owner: StorageOwner, providers: HttpProviderClient) -> Buyer:
+    """With the books of this account's compute client: one payer has one count of vouchers."""
+    assert owner.account is not None
+    signer = LocalSigner.from_secret(owner.account)
+    services = ServiceRegistryClient(chain.deployments, chain.node)
+    folder = owner.folder / "client" / "compute" / signer.address.hex()
+    return Buyer(
+        services,
+        escrow_of(chain, services, ComputeEscrowClient(chain.deployments, chain.node)),
+        providers,
+        signer,
+        clock=time.time,
+        shelf=AccountFiles(LocalDisk(), folder),
+        may_simulate=chain.deployments.chain_id in DEVNET_CHAIN_IDS,
     )
 
 
@@ -94,3 +169,12 @@ def _pay(chain: StorageChain, owner: StorageOwner, ask: Ask, payee: Payee) -> No
     one = Letting(bytes(sender.account), payee.key, service, limits)
     for name, call in missing_money(node, escrow, one):
         execute_due(sender, call, key=f"sdk.ask:{name}:{payee.key.hex()}")
+
+
+def _fund(chain: StorageChain, owner: StorageOwner, service: Service, most: int) -> None:
+    """Deposit what is missing of a price."""
+    node, sender = chain.node, sender_of(chain, owner)
+    escrow = ComputeEscrowClient(chain.deployments, node)
+    purse = bytes(sender.account), service.provider
+    for name, call in missing_deposit(node, escrow, purse, most):
+        execute_due(sender, call, key=f"sdk.buy:{name}:{node.block().hash.hex()}")

@@ -21,14 +21,16 @@ from offchain.agents.adapters.a2a_face import Answerer, Offered, a2a_app, card_o
 from offchain.agents.adapters.chain_agents import ChainAgents
 from offchain.agents.adapters.host_faces import Faces, HostDesk
 from offchain.agents.adapters.mcp_face import McpFace, mcp_app
-from offchain.agents.ask import Answer, Payee, State
-from offchain.agents.envelope import Mailbox, Speaker
-from offchain.agents.host import Guest, Host, Work
+from offchain.agents.adapters.mcp_guests import McpGuests
+from offchain.agents.ask import Answer, Payee, State, run_id
+from offchain.agents.envelope import Mailbox, Replies, Speaker
+from offchain.agents.host import Guest, Host, Work, name_of
 from offchain.agents.onchain_account import AgentAccountClient
 from offchain.agents.onchain_leases import RentTerms
 from offchain.agents.orders import NOBODY
 from offchain.agents.plan import follow
-from offchain.agents.run import Report
+from offchain.agents.run import Report, Run
+from offchain.agents.runtime_errors import RunUnknown
 from offchain.agents.runtime_tools import MemoryStorage
 from offchain.agents.skills import parse_skill
 from offchain.agents.standing import Guard, Stop, Visitor
@@ -158,10 +160,11 @@ class TradedAgent:
     storage: MemoryStorage = field(
         default_factory=lambda: MemoryStorage(price=STORE_PRICE, payee=MARKET)
     )
+    logs: dict[bytes, bytes] = field(default_factory=dict)
 
     async def start(self, guest: Guest) -> Answer | Work:
         site, ask = self.site, guest.ask
-        named = keccak(guest.caller.value.encode(), ask.run.encode(), guest.who)
+        named = run_id(name_of(guest.caller, ask.run), site.token, guest.who)
         key = LocalSigner.from_secret(keccak(b"a run's key", named))
         is_owners = guest.who == guest.standing.owner
         payer = guest.standing.account if is_owners else guest.who
@@ -196,12 +199,19 @@ class TradedAgent:
             has_session=False,
         )
         run = a_run(around, self.http, intent, files=FILES, acting=acting)
-        return partial(_follow, run)
+        return partial(self._follow, run, named)
 
+    async def recall(self, who: bytes, name: str) -> Answer:
+        named = run_id(name, self.site.token, who)
+        if named not in self.logs:
+            raise RunUnknown(run=name)
+        return Answer(State.ENDED, None, "goal", "", self.logs[named])
 
-async def _follow(run: object) -> Report:
-    skill = run.intent.skill  # type: ignore[attr-defined]  # a Run
-    return await follow(run, parse_skill(skill, FILES[f"skills/{skill}.json"]))  # type: ignore[arg-type]
+    async def _follow(self, run: Run, named: bytes) -> Report:
+        skill = run.intent.skill
+        report = await follow(run, parse_skill(skill, FILES[f"skills/{skill}.json"]))
+        self.logs[named] = report.log.to_bytes()
+        return report
 
 
 @dataclass
@@ -209,6 +219,7 @@ class Served:
     """A host that listens."""
 
     host: Host
+    works: TradedAgent
     port: int
     mail: Path
     stops: list[Stop]
@@ -229,7 +240,8 @@ async def hosted(
     visitor = Visitor(site.token, owner.address, speaking.address)
     stops: list[Stop] = []
     guard = Guard(site.agents, visitor, epoch=0, deadline=NOW + 10 * HOUR)
-    host = Host(guard, TradedAgent(site, http, folder / "runs"), stopped=stops.append)
+    works = TradedAgent(site, http, folder / "runs")
+    host = Host(guard, works, stopped=stops.append)
     mail = FileJournal(LocalDisk(), folder / "mailbox.journal")
     mail.open()
     speaker = Speaker(site.account, chain_id, speaking)
@@ -245,12 +257,13 @@ async def hosted(
         card = signed_card(card_of(offered, f"http://127.0.0.1:{port}/"), facts, speaker)
         mailbox = Mailbox(site.account, chain_id, site.agents, mail, lambda: NOW)
         talk = a2a_app(card, Answerer(mailbox, speaker, HostDesk(host), lambda: NOW))
-        mcp = mcp_app(McpFace("Scribe", skills, work.called, MCP_SECRET), port)
+        guests = McpGuests(host, mailbox, Replies(speaker), lambda: NOW)
+        mcp = mcp_app(McpFace("Scribe", skills, work.called, MCP_SECRET, guests), port)
         return Faces(talk, mcp, [f"127.0.0.1:{port}"])
 
     async with listening(app) as port:
         try:
-            yield Served(host, port, folder / "mailbox.journal", stops)
+            yield Served(host, works, port, folder / "mailbox.journal", stops)
         finally:
             await host.close()
 

@@ -7,28 +7,43 @@ Source: docs/protocol/agents.md#serving.
 """
 
 import asyncio
+import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Protocol
 
 import httpx
 
 from offchain.agents.adapters.a2a_card import CardFacts, CardLedger, check_card
-from offchain.agents.adapters.a2a_peer import Peer, PeerTalk, conversation_id
-from offchain.agents.ask import Answer, Ask, Payee, State
-from offchain.agents.envelope import Conversation, Mailbox, Speaker
+from offchain.agents.adapters.a2a_peer import Peer, PeerTalk, conversation_id, work
+from offchain.agents.adapters.mcp_guest import McpGuest
+from offchain.agents.ask import Answer, Ask, LogWish, Payee, State, run_id
+from offchain.agents.envelope import NO_VOUCHER, Conversation, Mailbox, Speaker
+from offchain.agents.host import Caller, name_of
 from offchain.agents.intent import Intent, Limits
 from offchain.agents.run_log import RunLog
-from offchain.agents.runtime_errors import RunLogWrong, ToolFailed
+from offchain.agents.runtime_errors import (
+    AskMalformed,
+    NotAllowedToRun,
+    OverBudget,
+    RunLogWrong,
+    ToolFailed,
+)
 from offchain.agents.verify_run import Check, LogRights, verify_run_log
 from offchain.chain.keys import LocalSigner
+from offchain.compute.buy import Buyer
+from offchain.compute.model import Service, hold_of
 from offchain.compute.ports import EscrowLedger, ServiceLedger
 from offchain.core.hashing import keccak
 from offchain.node.journal import MemoryJournal
 
 PAY_TRIES: Final = 60  # the host's node may be some blocks behind the one that was paid at
 PAY_SECONDS: Final = 1.0
+_REQUEST: Final = re.compile(r"^[0-9a-f]{64}$")
 Grant = Callable[[Payee], Awaitable[None]]
+Fund = Callable[[Service, int], Awaitable[None]]  # of whom, and how much in wei at most
 
 
 class AskLedger(CardLedger, LogRights, Protocol):
@@ -80,14 +95,18 @@ class Asker:
         peer = await talk.find(url)
         return Met(peer, await check_card(peer.card, self._parts.here, self._parts.agents))
 
-    async def ask(self, met: Met, ask: Ask, grant: Grant) -> Ended:
+    async def ask(self, met: Met, ask: Ask, grant: Grant, *, by_mcp: bool = False) -> Ended:
         """Say it until it ended; `grant` lets a key sign vouchers, once, if the host asks for it.
 
-        Raises: ToolFailed, EnvelopeRefused, RunLogWrong, and what `grant` raises.
+        `by_mcp`: as a call of the agent's tool of that skill. Raises: ToolFailed, EnvelopeRefused,
+        AskMalformed, RunLogWrong, and what `grant` raises.
         """
-        talk, payee, tries = self._talk(met.facts.account), None, 0
+        say = (
+            self._tools(met).say if by_mcp else partial(self._talk(met.facts.account).say, met.peer)
+        )
+        payee, tries = None, 0
         while True:
-            answer = Answer.from_bytes(await talk.say(met.peer, ask.to_bytes()))
+            answer = Answer.from_bytes(await say(ask.to_bytes()))
             if answer.state is State.ENDED:
                 return await asyncio.to_thread(self._checked, met, ask, answer)
             if answer.payee is None:
@@ -100,33 +119,116 @@ class Asker:
             tries += 1
             await self._parts.sleep(PAY_SECONDS)
 
+    async def right(self, met: Met) -> Caller:
+        """In which right one may ask there now. Raises: NotAllowedToRun."""
+        me, token = self._parts.wallet.address, met.facts.token
+        standing = await asyncio.to_thread(self._parts.agents.standing, token)
+        if me == standing.owner:
+            return Caller.OWNER
+        if me in standing.users:
+            return Caller.RENTER
+        if not met.facts.service:
+            raise NotAllowedToRun(who="0x" + me.hex(), block=standing.block, sells=False)
+        return Caller.PAYER
+
+    async def buy(self, met: Met, ask: Ask, buyer: Buyer, fund: Fund) -> Ended:
+        """Pay for one request to the agent's service: the verified answer, and its run log.
+
+        `fund` brings what the voucher needs to its provider. Raises: OverBudget before anything is
+        signed; ToolFailed, EnvelopeRefused, UnverifiedAnswer, RunLogWrong.
+        """
+        wanted = work(_request(ask))
+        facts = await buyer.facts(met.facts.service, is_fresh=True)
+        most = hold_of(
+            facts.row, input_tokens=wanted.max_input or 0, max_tokens=wanted.max_tokens or 0
+        )
+        if most > ask.budget:
+            raise OverBudget(price=most, budget=ask.budget)
+        await fund(facts.service, most)
+        talk = self._talk(met.facts.account)
+        found = await talk.buy(met.peer, buyer, met.facts.service, wanted)
+        receipt = found.receipt
+        ended = await self.log(met, receipt.request_id.hex())
+        paid = Check("paid", f"{receipt.price} for request 0x{receipt.request_id.hex()}")
+        return replace(ended, report=found.text, checks=[paid, *ended.checks])
+
+    async def log(self, met: Met, run: str) -> Ended:
+        """A run's log again, for who asked for it; what a sale was, by its request id.
+
+        Raises: ToolFailed, EnvelopeRefused, AskMalformed, RunLogWrong.
+        """
+        talk, wish = self._talk(met.facts.account), LogWish(run.removeprefix("0x"))
+        request = _request_of(wish.run)
+        raw = await talk.say(met.peer, wish.to_bytes(), promised=request or NO_VOUCHER)
+        answer = Answer.from_bytes(raw)
+        if answer.state is not State.ENDED:
+            raise AskMalformed(field="state", state=answer.state.value)
+        return await asyncio.to_thread(
+            self._verified, met, answer, wish.run, is_sale=request is not None
+        )
+
     def _talk(self, to: bytes) -> PeerTalk:
+        return PeerTalk(self._http, self._conversation(to), self._mailbox(), self._parts.clock)
+
+    def _tools(self, met: Met) -> McpGuest:
+        talk_of = partial(self._conversation, met.facts.account)
+        return McpGuest(met.peer.url, talk_of, self._mailbox, self._parts.clock)
+
+    def _conversation(self, to: bytes) -> Conversation:
         parts, me = self._parts, self._parts.wallet.address
-        chain_id, _ = parts.here
-        speaker = Speaker(me, chain_id, parts.wallet)
-        talk = Conversation(speaker, to, conversation_id(me, to, parts.nonce()))
-        mailbox = Mailbox(me, chain_id, parts.agents, MemoryJournal(), parts.clock)
-        return PeerTalk(self._http, talk, mailbox, parts.clock)
+        speaker = Speaker(me, parts.here[0], parts.wallet)
+        return Conversation(speaker, to, conversation_id(me, to, parts.nonce()))
+
+    def _mailbox(self) -> Mailbox:
+        parts = self._parts
+        me, chain_id = parts.wallet.address, parts.here[0]
+        return Mailbox(me, chain_id, parts.agents, MemoryJournal(), parts.clock)
 
     def _checked(self, met: Met, ask: Ask, answer: Answer) -> Ended:
-        log, facts, parts = RunLog.from_bytes(answer.log), met.facts, self._parts
+        log = RunLog.from_bytes(answer.log)
         wanted = Intent(ask.goal, Limits(ask.budget, ask.deadline), ask.skill, ask.inputs)
-        me = parts.wallet.address
-        for what, holds in (
+        _require(
+            ("goal", log.goal_hash == wanted.goal_hash),
+            ("limits", log.limits.budget <= ask.budget and log.limits.deadline <= ask.deadline),
+        )
+        return self._verified(met, answer, ask.run)
+
+    def _verified(self, met: Met, answer: Answer, run: str, *, is_sale: bool = False) -> Ended:
+        """A log that is of the very run, and holds. Raises: RunLogWrong."""
+        log, facts, parts = RunLog.from_bytes(answer.log), met.facts, self._parts
+        me, owner = parts.wallet.address, parts.agents.standing(facts.token).owner
+        caller = Caller.OWNER if me == owner else Caller.RENTER
+        who, name = (owner, Caller.PAYER) if is_sale else (me, caller)
+        _require(
             (
                 "agent",
                 (log.token, log.epoch, log.account) == (facts.token, facts.epoch, facts.account),
             ),
             ("chain", (log.chain_id, log.collection) == parts.here),
-            ("goal", log.goal_hash == wanted.goal_hash),
-            ("payer", log.payer in (me, log.account)),
-            ("limits", log.limits.budget <= ask.budget and log.limits.deadline <= ask.deadline),
+            ("run", log.run == run_id(name_of(name, run), log.token, who)),
+            ("payer", log.payer == (log.account if who == owner else me)),
             ("reason", log.reason == answer.reason),
-        ):
-            if not holds:
-                raise RunLogWrong(field=what)
+        )
         checks = verify_run_log(log, parts.services, parts.escrow, parts.agents)
         return Ended(answer.reason, answer.report, log, checks)
+
+
+def _require(*claims: tuple[str, bool]) -> None:
+    for what, holds in claims:
+        if not holds:
+            raise RunLogWrong(field=what)
+
+
+def _request_of(run: str) -> bytes | None:
+    """The request id that a run of a sale is named by; None for other names."""
+    return bytes.fromhex(run) if _REQUEST.fullmatch(run) else None
+
+
+def _request(ask: Ask) -> str:
+    """What a seller reads: a plan with its inputs, or words."""
+    if not ask.skill:
+        return ask.goal
+    return json.dumps({"skill": ask.skill, "inputs": dict(ask.inputs)})
 
 
 def fresh_run(seed: bytes) -> str:

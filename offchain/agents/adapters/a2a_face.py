@@ -34,13 +34,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from offchain.agents.envelope import Conversation, Envelope, Mailbox, SignedEnvelope, Speaker
+from offchain.agents.envelope import Envelope, Mailbox, Replies, SignedEnvelope, Speaker
 from offchain.agents.runtime_errors import EnvelopeRefused
 from offchain.core.errors import ApogeeError
 
 EXTENSION: Final = "urn:apogee:envelope:1"
 MAX_BYTES: Final = 1 << 20
-MAX_ANSWERS: Final = 4_096
 log = logging.getLogger(__name__)
 
 
@@ -93,10 +92,9 @@ class Answerer(AgentExecutor):
         self, mailbox: Mailbox, speaker: Speaker, desk: Desk, clock: Callable[[], int]
     ) -> None:
         self._mailbox = mailbox
-        self._speaker = speaker
+        self._replies = Replies(speaker)
         self._desk = desk
         self._clock = clock
-        self._talks: dict[tuple[bytes, bytes], Conversation] = {}
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         """One message in, one message out."""
@@ -110,19 +108,12 @@ class Answerer(AgentExecutor):
             raise ServerError(
                 InvalidParamsError(message=str(error), data=error.as_json())
             ) from error
-        talk = self._talk(one.sender, one.conversation)
-        answer = enveloped(talk.say(said, self._clock()), said, role=Role.agent)
+        answer = enveloped(self._replies.to(one).say(said, self._clock()), said, role=Role.agent)
         await event_queue.enqueue_event(answer)
 
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
         del context, event_queue
         raise ServerError(UnsupportedOperationError())
-
-    def _talk(self, to: bytes, conversation: bytes) -> Conversation:
-        name = to, conversation
-        if name not in self._talks and len(self._talks) >= MAX_ANSWERS:
-            self._talks.pop(next(iter(self._talks)))
-        return self._talks.setdefault(name, Conversation(self._speaker, to, conversation))
 
 
 def a2a_app(

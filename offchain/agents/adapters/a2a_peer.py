@@ -5,7 +5,7 @@ one is verified like every answer of the compute market before its price is owed
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,13 +19,21 @@ from offchain.agents.adapters.a2a_face import EXTENSION, enveloped, read_message
 from offchain.agents.envelope import NO_VOUCHER, Conversation, Mailbox
 from offchain.agents.runtime_errors import EnvelopeRefused, ToolFailed
 from offchain.compute.answers import Route
-from offchain.compute.buy import Buyer, Wanted
+from offchain.compute.buy import Buyer, Order, Wanted
+from offchain.compute.errors import AnswerPending
 from offchain.compute.forms import voucher_header
 from offchain.compute.model import request_hash, request_id
 from offchain.compute.verify import Policy, Verified
 from offchain.core.hashing import keccak
 
 SECONDS: Final = 300.0
+MOST_WORDS: Final = 1_024
+MOST_BYTES: Final = 1 << 21
+
+
+def peer_client(seconds: float = SECONDS) -> httpx.AsyncClient:
+    """HTTP to hosts that nobody trusts: bounded in time and bytes, by no proxy of the machine."""
+    return httpx.AsyncClient(transport=_Bounded(httpx.AsyncHTTPTransport()), timeout=seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +93,27 @@ class PeerTalk:
         peer: Peer,
         buyer: Buyer,
         service: bytes,
-        text: str,
-        *,
-        max_tokens: int = 256,
+        wanted: Wanted,
         policy: Policy | None = None,
     ) -> Verified:
         """Ask for work and pay for it. Raises: ToolFailed, EnvelopeRefused, UnverifiedAnswer."""
-        talk = [{"role": "user", "content": text}]
-        body = json.dumps({"messages": talk, "max_tokens": max_tokens}).encode()
-        wanted = Wanted(Route.CHAT, body, len(body) + 128, max_tokens)
-        order = await buyer.order(service, wanted)
+        return await self.pay(peer, buyer, await buyer.order(service, wanted), policy)
+
+    async def pay(
+        self, peer: Peer, buyer: Buyer, order: Order, policy: Policy | None = None
+    ) -> Verified:
+        """Send an order, also one that was sent before: it is one sale. Raises: as `buy`.
+
+        Its hold is let go only when the other agent said no; who was not heard may have sold.
+        """
         digest = order.voucher.voucher.digest(order.facts.domain)
-        promised = request_id(digest, request_hash(body))
+        promised = request_id(digest, request_hash(order.body))
+        header = voucher_header(order.voucher)
         try:
-            header = voucher_header(order.voucher)
-            raw = await self.say(peer, body, voucher=header, promised=promised)
-        except (ToolFailed, EnvelopeRefused):
-            buyer.refused(order)
+            raw = await self.say(peer, order.body, voucher=header, promised=promised)
+        except ToolFailed as error:
+            if error.fields.get("code") not in {None, AnswerPending.code}:
+                buyer.refused(order)
             raise
         return await buyer.check(order, raw, policy)
 
@@ -112,6 +124,45 @@ class PeerTalk:
             raise EnvelopeRefused(reason="another speaker")
         await self._mailbox.take(signed, body)
         return body
+
+
+class _Bounded(httpx.AsyncBaseTransport):
+    """Answers of at most `MOST_BYTES`."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        assert isinstance(answer.stream, httpx.AsyncByteStream)
+        answer.stream = _Counted(answer.stream)
+        return answer
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Counted(httpx.AsyncByteStream):
+    def __init__(self, inner: httpx.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        count = 0
+        async for piece in self._inner:
+            count += len(piece)
+            if count > MOST_BYTES:
+                raise httpx.ReadError(f"the answer is longer than {MOST_BYTES} bytes")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def work(text: str, max_tokens: int = MOST_WORDS) -> Wanted:
+    """A request to an agent's service, as a body of the compute market."""
+    talk = [{"role": "user", "content": text}]
+    body = json.dumps({"messages": talk, "max_tokens": max_tokens}).encode()
+    return Wanted(Route.CHAT, body, len(body) + 128, max_tokens)
 
 
 def _refusal(peer: Peer, error: A2AClientJSONRPCError) -> ToolFailed:

@@ -1,11 +1,14 @@
 """An agent as an engine: a request to its service is an intent, its report the answer.
 
 So an agent sells its work like any provider does: vouchers, receipts, settlement, courts. Numerics
-are OPAQUE: its answer cannot be repeated, and auditors check it from signed bytes only.
+are OPAQUE: its answer cannot be repeated, and auditors check it from signed bytes only. Its words
+come together, when the work is done: until then it may take as long as a whole answer may, and who
+breaks it off owes nothing.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -22,7 +25,7 @@ from offchain.compute.model import Finish, Kind, Numerics
 
 CONTEXT_TOKENS: Final = 8_192
 UNKNOWN: Final = -1
-Work = Callable[[str, str], Awaitable[str]]  # (request, name of the run) -> report
+Work = Callable[[str, str], Awaitable[str]]  # (request, its id: one sale is one run) -> report
 
 
 class AgentEngine:
@@ -54,9 +57,9 @@ class AgentEngine:
         if len(self._tasks) >= self._slots:
             raise EngineFull(waiting=len(self._tasks), limit=self._slots)
         stream = QueuedStream(
-            job.deadlines,
+            replace(job.deadlines, first_token=job.deadlines.total),
             stop=lambda: _stop(task),
-            trace=lambda tokens: Trace(job.prompt_ids, (UNKNOWN,) * tokens, 0, b"", ()),
+            trace=partial(_traced, job),
         )
         task = asyncio.create_task(self._run(job, stream))
         self._tasks.add(task)
@@ -78,12 +81,19 @@ class AgentEngine:
 
     async def _run(self, job: Job, stream: QueuedStream) -> Finish:
         """The report, one word a token: what the buyer counts as well."""
-        report = await self._work(_asked(job.generation), job.sampler_key.hex())
+        report = await self._work(_asked(job.generation), job.request_id.hex())
         words = report.split(" ")
         for place, word in enumerate(words[: job.max_tokens]):
             is_last = place + 1 == len(words)
             stream.put(Piece((UNKNOWN,), word if is_last else word + " "))
         return Finish.LENGTH if len(words) > job.max_tokens else Finish.STOP
+
+
+def _traced(job: Job, tokens: int) -> Trace:
+    """What was sold. Raises: EngineStopped for work that was broken off: it is not charged."""
+    if not tokens:
+        raise EngineStopped(cause="the agent was stopped before it had an answer")
+    return Trace(job.prompt_ids, (UNKNOWN,) * tokens, 0, b"", ())
 
 
 def _asked(generation: Generation) -> str:

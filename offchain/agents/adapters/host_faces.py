@@ -1,4 +1,4 @@
-"""The faces of one hosted agent on one port: card and messages at /, its owner's MCP at /mcp."""
+"""The faces of one hosted agent on one port: card and messages at /, MCP at /mcp."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,10 +26,11 @@ class HostDesk:
     paid: PaidDesk | None = None
 
     async def admit(self, one: Envelope, voucher: str) -> None:
-        """Strangers are refused before anything is kept. Raises: NotAllowedToRun, AgentStopped."""
-        if not voucher:
-            if one.voucher != NO_VOUCHER:
-                raise EnvelopeRefused(reason="voucher")
+        """Strangers are refused before anything is kept.
+
+        Raises: NotAllowedToRun, AgentStopped, and as `PaidDesk.admit`.
+        """
+        if not voucher and one.voucher == NO_VOUCHER:
             await self.host.admit(one.sender)
             return
         await self.host.check()
@@ -39,6 +40,8 @@ class HostDesk:
         """Raises: as `Host.answer` and `PaidDesk.answer`."""
         if voucher:
             return await self._sells().answer(one, body, voucher)
+        if one.voucher != NO_VOUCHER:
+            return (await self.host.sold(one.voucher.hex())).to_bytes()
         return (await self.host.answer(one.sender, body)).to_bytes()
 
     def _sells(self) -> PaidDesk:

@@ -20,9 +20,14 @@ class PaidDesk:
     domain: bytes
 
     async def admit(self, one: Envelope, voucher: str) -> None:
-        """Raises: EnvelopeRefused."""
-        if (one.voucher == NO_VOUCHER) != (voucher == ""):
+        """Who names a request without paying for one has paid for that one.
+
+        Raises: EnvelopeRefused, ReceiptUnknown, AskRejected.
+        """
+        if voucher and one.voucher == NO_VOUCHER:
             raise EnvelopeRefused(reason="voucher")
+        if not voucher and one.voucher != NO_VOUCHER:
+            await self.serve.receipt(one.voucher, one.sender)
         if voucher and parse_voucher_header(voucher).voucher.service != self.service:
             raise EnvelopeRefused(reason="service")
 

@@ -1,4 +1,4 @@
-"""agent serve, ask: an agent at its owner's host, and those who ask it."""
+"""agent serve, ask, log: an agent at its owner's host, and those who ask it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +67,7 @@ def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
     name: RunName = None,
     yes: Yes = False,
 ) -> int:
-    """Ask an agent that somebody serves; you own it, or rent it. The same again goes on.
+    """Ask an agent that somebody serves: as owner or renter, or for the price it names.
 
     Example: apogee agent ask http://127.0.0.1:8123/ "what is it about" --budget 0.01 --as renter
     """
@@ -85,7 +85,21 @@ def ask(  # noqa: PLR0913, PLR0917 - one parameter a flag
     return agent_ask.ask(one, agent, flags, is_agreed=yes)
 
 
+def log(
+    one: "Actor",
+    agent: Annotated[str, typer.Argument(help="The URL of its host, or a token served here.")],
+    run: Annotated[str, typer.Argument(help="The run's name; of a sale, its request id.")],
+) -> int:
+    """Fetch the log of a run of yours from an agent's host, and check it.
+
+    Example: apogee agent log http://127.0.0.1:8123/ afb69fb4650a2aa2 --as renter
+    """
+    from offchain.apps import agent_ask
+
+    return agent_ask.log(one, agent, run)
+
+
 def add_to(app: typer.Typer) -> None:
     """Beside the commands of trade."""
-    for command in (serve, ask):
+    for command in (serve, ask, log):
         app.command()(acting(command))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from offchain.agents.adapters import a2a_peer
 from offchain.agents.adapters.a2a_face import Answerer, Desk, Offered, a2a_app, card_of
 from offchain.agents.adapters.a2a_peer import PeerTalk
 from offchain.agents.adapters.agent_engine import AgentEngine
@@ -28,12 +29,22 @@ from offchain.agents.tools import Call, Tool
 from offchain.chain.keys import LocalSigner
 from offchain.compute.adapters.http_buyer import HttpProviderClient
 from offchain.compute.adapters.memory_market import MemoryMarket
+from offchain.compute.engine import Deadlines
+from offchain.compute.errors import ProviderUnreachable
 from offchain.compute.model import Numerics
 from offchain.core.hashing import keccak
 from offchain.node.journal import Entry, MemoryJournal
 from tests.support.agents_runtime import a_skill
+from tests.support.answered import a_body, a_job
 from tests.support.compute import NOW, PAYER
-from tests.support.compute_provider import CHAT, a_market, a_world, on_socket
+from tests.support.compute_provider import (
+    CHAT,
+    a_market,
+    a_world,
+    chat_body,
+    on_socket,
+    wanted,
+)
 from tests.support.served_app import listening
 
 CHAIN = 31_337
@@ -216,7 +227,7 @@ def test_a2a__paid_work__is_done_by_the_agent_verified_and_owed() -> None:
         ):
             talk, buyer = asking(http, rights), world.buyer(provider)
             peer = await talk.find(f"http://127.0.0.1:{port}")
-            found = await talk.buy(peer, buyer, CHAT, "count the ships", max_tokens=32)
+            found = await talk.buy(peer, buyer, CHAT, a2a_peer.work("count the ships", 32))
 
             assert found.text == "I did: count the ships"
             assert found.receipt.price > 0
@@ -234,9 +245,70 @@ def test_a2a__paid_work__is_done_by_the_agent_verified_and_owed() -> None:
     asyncio.run(story())
 
 
-def _chat(text: str) -> object:
-    from tests.support.compute_provider import chat_body, wanted
+def test_a2a__work_is_broken_off__nothing_is_owed_for_it() -> None:
+    async def story() -> None:
+        begun = asyncio.Event()
 
+        async def work(request: str, run: str) -> str:
+            begun.set()
+            return await asyncio.Future()
+
+        market = selling_market()
+        engine = AgentEngine("Scribe", market.state.services[CHAT].model_hash, work)
+        world = await a_world(market, engine=engine)
+        async with on_socket(world), HttpProviderClient() as provider:
+            buyer = world.buyer(provider)
+            asking = asyncio.create_task(buyer.ask(await buyer.order(CHAT, _chat("a long one"))))
+            await begun.wait()
+            await engine.close()  # the host is stopped
+            with pytest.raises(ProviderUnreachable, match=r"engine\.stopped"):
+                await asking
+        assert world.book.owed(PAYER.address, bytes(20)) == 0
+
+    asyncio.run(story())
+
+
+def test_a2a__work_takes_longer_than_a_models_first_token__is_waited_for() -> None:
+    async def story() -> None:
+        async def work(request: str, run: str) -> str:
+            for _ in range(8):
+                await asyncio.sleep(0)
+            return "done"
+
+        engine = AgentEngine("Scribe", bytes(32), work)
+        late = replace(
+            await a_job(engine, a_body("one")), deadlines=Deadlines(first_token=0.0, total=60.0)
+        )
+        assert [piece.text async for piece in engine.stream(late)] == ["done"]
+
+    asyncio.run(story())
+
+
+def test_a2a__two_sales_with_one_seed__are_two_runs() -> None:
+    async def story() -> None:
+        runs: list[str] = []
+
+        async def work(request: str, run: str) -> str:
+            runs.append(run)
+            return request
+
+        market = selling_market()
+        engine = AgentEngine("Scribe", market.state.services[CHAT].model_hash, work)
+        world = await a_world(market, engine=engine)
+        async with on_socket(world), HttpProviderClient() as provider:
+            buyer = world.buyer(provider)
+            for text in ("first", "second"):
+                body = chat_body(text, max_tokens=16, seed=7)
+                order = await buyer.order(CHAT, wanted(body))
+                found = await buyer.ask(order)
+                assert found.text == text
+                assert runs[-1] == found.receipt.request_id.hex()
+        assert len(set(runs)) == 2
+
+    asyncio.run(story())
+
+
+def _chat(text: str) -> object:
     return wanted(chat_body(text, max_tokens=16))
 
 

@@ -8,17 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import httpx2
 import pytest
 from a2a.types import Role
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 from offchain.agents.adapters.a2a_ask import Ended, Met
 from offchain.agents.adapters.a2a_face import enveloped
+from offchain.agents.adapters.mcp_guest import EnvelopeAuth
+from offchain.agents.adapters.mcp_guests import HEADER
 from offchain.agents.adapters.mcp_tools import McpServer, McpTools
 from offchain.agents.ask import Ask, Payee
 from offchain.agents.envelope import Conversation, Speaker
 from offchain.agents.manifest import Capability
 from offchain.agents.onchain_account import AgentAccountClient
-from offchain.agents.runtime_errors import CardWrong, EnvelopeRefused, ToolFailed
+from offchain.agents.runtime_errors import CardWrong, EnvelopeRefused, RunLogWrong, ToolFailed
 from offchain.agents.standing import Stop
 from offchain.agents.tools import Call
 from offchain.apps.agent_hosted import WorkLimits
@@ -63,14 +69,21 @@ class Scene:
     async def meet(self, one: Person) -> Met:
         return await self.site.asker(one, self.http).meet(self.served.url)
 
-    async def ask(self, one: Person, ask: Ask, met: Met | None = None) -> Ended:
+    async def ask(
+        self, one: Person, ask: Ask, met: Met | None = None, *, by_mcp: bool = False
+    ) -> Ended:
         """As `apogee agent ask` does, with a wallet that grants what the ask's budget is."""
 
         async def grant(payee: Payee) -> None:
             self.site.let(one.address, payee.key, ask.budget)
 
         asker = self.site.asker(one, self.http)
-        return await asker.ask(met or await asker.meet(self.served.url), ask, grant)
+        met = met or await asker.meet(self.served.url)
+        return await asker.ask(met, ask, grant, by_mcp=by_mcp)
+
+    async def log(self, one: Person, run: str) -> Ended:
+        asker = self.site.asker(one, self.http)
+        return await asker.log(await asker.meet(self.served.url), run)
 
     def owed(self, payer: bytes) -> int:
         return self.provider.book.owed(payer, bytes(20))
@@ -302,6 +315,160 @@ def test_host__mcp_client_of_its_owner__works_within_what_he_allowed(
         assert scene.owed(site.account) <= own.total
 
     played(site, tmp_path, story, own=own)
+
+
+def test_host__official_mcp_client_of_owner_and_renter__each_pays_his_own_run(
+    site: Site, tmp_path: Path
+) -> None:
+    renter = site.world["rival"]
+    site.rent(renter)
+
+    async def story(scene: Scene) -> None:
+        rented = await scene.ask(renter, an_ask(), by_mcp=True)
+        again = await scene.ask(renter, an_ask())
+        own = await scene.ask(site.owner, an_ask(), by_mcp=True)
+
+        assert (rented.reason, rented.report, rented.log.payer) == ("goal", SAID, renter.address)
+        assert again.log == rented.log  # the same run, by whichever face
+        assert scene.owed(renter.address) == rented.log.spent > 0
+        assert (own.report, own.log.payer) == (SAID, site.account)
+
+    played(site, tmp_path, story)
+
+
+@asynccontextmanager
+async def mcp_of(
+    scene: Scene, one: Person, *, signer: Person | None = None
+) -> AsyncIterator[Client]:
+    """The official client, as one who signs his requests."""
+    site, by = scene.site, (signer or one).signer
+    speaker = Speaker(one.address, site.world.clients.chain_id, by)
+    talk = Conversation(speaker, site.account, site.world.draw(32))
+    async with (
+        httpx2.AsyncClient(auth=EnvelopeAuth(talk, lambda: NOW), trust_env=False) as http,
+        Client(streamable_http_client(scene.served.url + "mcp", http_client=http)) as client,
+    ):
+        yield client
+
+
+def test_host__mcp_tools__are_listed_and_refuse_as_messages_do(site: Site, tmp_path: Path) -> None:
+    renter = site.world["rival"]
+    site.rent(renter, 100)
+    terms = {"run": "mcp", "budget": str(BUDGET), "deadline": NOW + HOUR}
+
+    async def story(scene: Scene) -> None:
+        async with mcp_of(scene, renter) as client:
+            listed = await client.list_tools()
+            assert [one.name for one in listed.tools] == ["answer", "summarise"]
+
+            async def refused(skill: str, inputs: dict[str, str], meta: object) -> str:
+                found = await client.call_tool(skill, inputs, meta=meta)  # type: ignore[arg-type]  # an open map
+                assert found.is_error
+                return str(found.content[0].text)  # type: ignore[union-attr]  # texts alone
+
+            question = {"question": "what?"}
+            assert "urn:apogee:ask:1" in await refused("answer", question, {})
+            assert "budget" in await refused(
+                "answer", question, {"urn:apogee:ask:1": {**terms, "budget": "-1"}}
+            )
+            assert "question" in await refused("answer", {}, {"urn:apogee:ask:1": terms})
+            assert "memory.remember" in await refused(
+                "summarise", {"file": "ab" * 32}, {"urn:apogee:ask:1": terms}
+            )
+            wants = await refused("answer", question, {"urn:apogee:ask:1": terms})
+            assert wants.startswith("Let the key named here")
+            site.world.pass_until(NOW + 200)  # his time is over in the middle of it
+            with pytest.raises(MCPError, match="Neither the agent's owner"):
+                await client.list_tools()
+        assert scene.owed(renter.address) == scene.owed(site.account) == 0
+
+    played(site, tmp_path, story)
+
+
+def test_host__mcp_by_a_stranger_or_with_his_key__is_refused(site: Site, tmp_path: Path) -> None:
+    stranger = site.world["stranger"]
+
+    async def refused(scene: Scene, one: Person, signer: Person) -> str:
+        with pytest.raises((MCPError, BaseExceptionGroup)) as caught:
+            await enter(scene, one, signer)
+        found: BaseException = caught.value
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        return str(found)
+
+    async def enter(scene: Scene, one: Person, signer: Person) -> None:
+        async with mcp_of(scene, one, signer=signer) as client:
+            await client.list_tools()
+
+    async def story(scene: Scene) -> None:
+        await scene.ask(site.owner, an_ask())
+        kept = scene.served.mail.read_bytes()
+        assert "Neither the agent's owner" in await refused(scene, stranger, stranger)
+        assert "reason=right" in await refused(scene, site.owner, stranger)
+        assert scene.served.mail.read_bytes() == kept
+
+    played(site, tmp_path, story)
+
+
+def test_host__mcp_request_comes_again_or_changed__is_refused(site: Site, tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        chain_id, url = site.world.clients.chain_id, scene.served.url + "mcp"
+        speaker = Speaker(site.owner.address, chain_id, site.owner.signer)
+        talk = Conversation(speaker, site.account, keccak(b"mcp"))
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
+        plain = {"Content-Type": "application/json", "Accept": "application/json"}
+        signed = json.dumps(talk.say(body, NOW).as_json())
+
+        async def sent(raw: bytes, **headers: str) -> tuple[int, object]:
+            found = await scene.http.post(url, content=raw, headers={**plain, **headers})
+            told = found.json().get("error")
+            return found.status_code, told and told.get("data", {}).get("fields", {}).get("reason")
+
+        first = await sent(body, **{HEADER: signed})
+        assert first[0] < 403
+        assert await sent(body, **{HEADER: signed}) == (403, "seq")
+        late = json.dumps(talk.say(body, NOW - 1_000).as_json())
+        assert await sent(body, **{HEADER: late}) == (403, "expired")
+        other = json.dumps(talk.say(body + b" ", NOW).as_json())
+        assert await sent(body, **{HEADER: other}) == (403, "body")
+        assert await sent(body, **{HEADER: "[]"}) == (403, "form")
+        assert await sent(body, **{HEADER: "x" * 5_000}) == (403, "form")
+
+    played(site, tmp_path, story)
+
+
+def test_host__run_log__is_given_again_to_who_asked_and_to_nobody_else(
+    site: Site, tmp_path: Path
+) -> None:
+    renter = site.world["rival"]
+    site.rent(renter)
+
+    async def story(scene: Scene) -> None:
+        rented = await scene.ask(renter, an_ask())
+        found = await scene.log(renter, "one")
+
+        assert found.log == rented.log
+        assert found.checks == rented.checks
+        for one in (site.owner, site.world["stranger"]):
+            with pytest.raises(ToolFailed, match=r"no such run|Neither the agent's owner"):
+                await scene.log(one, "one")
+        with pytest.raises(ToolFailed, match="no such run"):
+            await scene.log(renter, "two")
+
+    played(site, tmp_path, story)
+
+
+def test_host__shows_the_log_of_another_run__is_not_believed(site: Site, tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        await scene.ask(site.owner, an_ask("one"))
+        await scene.ask(site.owner, an_ask("two"))
+        logs = scene.served.works.logs
+        first, second = logs
+        logs[second] = logs[first]
+        with pytest.raises(RunLogWrong, match="field=run"):
+            await scene.log(site.owner, "two")
+
+    played(site, tmp_path, story)
 
 
 def test_host__torn_off_in_a_thought_and_begun_again__pays_once(site: Site, tmp_path: Path) -> None:

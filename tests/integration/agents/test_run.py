@@ -12,7 +12,7 @@ import pytest
 from offchain.agents.loop import pursue
 from offchain.agents.plan import follow
 from offchain.agents.run import Run
-from offchain.agents.run_log import RunLog, is_step, leaf_of, path_of
+from offchain.agents.run_log import RunLog, Step, is_step, leaf_of, path_of
 from offchain.agents.runtime_errors import (
     AgentStopped,
     NotAllowedToRun,
@@ -90,6 +90,31 @@ def test_run__an_intent_with_five_thoughts__is_done_paid_remembered_and_logged()
     asyncio.run(story())
 
 
+def swapped(steps: list[dict[str, object]]) -> None:
+    steps[2], steps[4] = steps[4], steps[2]
+
+
+def renumbered(steps: list[dict[str, object]]) -> None:
+    """One is gone, and the numbers close the gap."""
+    del steps[2]
+    for n, one in enumerate(steps):
+        one["n"] = n
+
+
+Altering = Callable[[list[dict[str, object]]], object]
+CHANGED_LINES: list[tuple[int, str, Altering]] = [
+    (3, "line 4 stands here", lambda steps: steps.pop(3)),
+    (8, "missing", lambda steps: steps.pop()),
+    (2, "line 4 stands here", swapped),
+    (2, "altered", renumbered),
+    (9, "added", lambda steps: steps.append({**steps[-1], "n": 9})),
+    (5, "altered", lambda steps: steps[5].update(out="0x" + "00" * 32)),
+    (1, "altered", lambda steps: steps[1].update(note="it was cheap")),
+    (6, "spend", lambda steps: steps[6].pop("spend")),
+]
+REWRITTEN: list[Altering] = [renumbered, swapped, lambda steps: steps.pop()]
+
+
 def test_run__a_log_that_was_changed__is_wrong() -> None:
     async def story() -> None:
         around = Around()
@@ -113,6 +138,18 @@ def test_run__a_log_that_was_changed__is_wrong() -> None:
             assert raw.replace(old, new) != raw
             with pytest.raises(RunLogWrong):
                 RunLog.from_bytes(raw.replace(old, new))
+        for line, reason, change in CHANGED_LINES:
+            body = json.loads(raw)
+            change(body["steps"])
+            with pytest.raises(RunLogWrong, match=reason) as caught:
+                RunLog.from_bytes(json.dumps(body).encode())
+            assert caught.value.fields["line"] == line
+        for change in REWRITTEN:  # whoever makes the whole log anew cannot sign it
+            body = json.loads(raw)
+            change(body["steps"])
+            steps = [Step.from_json(one) for one in body["steps"]]
+            with pytest.raises(RunLogWrong, match="signature"):
+                RunLog.from_bytes(replace(log, steps=tuple(steps)).to_bytes())
         dear = replace(log, limits=replace(log.limits, budget=log.spent - 1)).signed(SESSION)
         with pytest.raises(RunLogWrong, match="budget"):
             verify_run_log(dear, world.market, world.market, Rights())
