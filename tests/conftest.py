@@ -95,6 +95,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Sche
     return NetworksInTurn(config, log)
 
 
+def pytest_unconfigure() -> None:
+    """Look once for errors of forgotten objects; pytest looks five times through all contracts."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     return Path(__file__).resolve().parent.parent
