@@ -168,7 +168,7 @@ def default_(
     owed: IStorageMarket.Owed = staticcall IStorageMarket(penalties.MARKET).owed_at(id, epoch)
     self._find(epoch, group, seat, skipped, owed, is_tracked)
     has_signed: bool = (penalties._duty(id).absent >> seat) & 1 == 0
-    assert has_signed or not seat_standing._is_suspect(standing), "storage_proofs: suspect already"
+    assert has_signed or not penalties._is_suspect(standing, holder.since), "storage_proofs: suspect already"
 
     if has_signed:
         return penalties._punish(epoch, group, seat, holder, standing)

@@ -187,7 +187,7 @@ def _suspect(
     """
     held: IStorageSeats.Seat = staticcall IStorageSeats(SEATS).seat(group, seat)
     is_his: bool = held.since == holder.since and held.operator_id == holder.operator_id
-    if is_his and not seat_standing._is_suspect(standing):
+    if is_his and not self._is_suspect(standing, holder.since):
         standing.suspect_since = self._current()
         standing.suspect_until = seat_standing.STILL
     seat_standing._write(group, seat, standing)
@@ -234,6 +234,15 @@ def _is_tracked(standing: IStorageProofs.Standing, epoch: uint256, since: uint25
     """
     is_within: bool = epoch > standing.suspect_since and epoch <= standing.suspect_until
     return is_within and since <= self._start(standing.suspect_since)
+
+
+@internal
+@view
+def _is_suspect(standing: IStorageProofs.Standing, since: uint256) -> bool:
+    """
+    @dev Whether the holder since then is suspect; one before him may have left the mark.
+    """
+    return seat_standing._is_suspect(standing) and since <= self._start(standing.suspect_since)
 
 
 @internal

@@ -165,7 +165,7 @@ class ProofBook:
         if record.is_suspect:
             raise MissSettled(epoch=epoch)
         record.see(epoch)
-        self._suspect(record, now=now)
+        self._suspect(record, now=now, since=0)
 
     def demand(
         self,
@@ -276,12 +276,13 @@ class ProofBook:
         misses = record.misses(epoch, self.clock.first_epoch(holder.since))
         record.missed.add(epoch)
         if holder.is_present:
-            self._suspect(record, now=now)
+            self._suspect(record, now=now, since=holder.since)
         amount = fine << min(misses, MAX_MISSES) - 1
         return Verdict(misses, amount, is_lost=misses >= MAX_MISSES)
 
-    def _suspect(self, record: SeatRecord, *, now: int) -> None:
-        if not record.is_suspect:
+    def _suspect(self, record: SeatRecord, *, now: int, since: int) -> None:
+        """A mark that a holder before this one left is not his."""
+        if not record.is_suspect or since > self.clock.start_of(record.suspect_since):
             record.suspect_since = self.clock.epoch_at(now)
             record.suspect_until = None
 

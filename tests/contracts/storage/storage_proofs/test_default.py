@@ -252,6 +252,9 @@ def test_default__successor_of_a_suspect_seat__begins_anew(
 
     assert default(site, files, 12, SEAT) == 1
     assert fine(files) == site.slashed(after, 12)
+    # the mark is his now, not his predecessor's: he is asked every epoch until he proves
+    assert site.standing(SEAT).suspect_since == 12
+    assert site.seat_state(SEAT) == SUSPECT
 
 
 def test_default__nothing_at_stake__only_suspect(site: ProofsSite, files: list[AFile]) -> None:
