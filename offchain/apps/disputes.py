@@ -36,6 +36,7 @@ from offchain.jobs.disputes import DisputeJobs, DisputeParts
 from offchain.node.disk import LocalDisk
 
 MOST: Final = 256  # answers over one attestation that are disputed at a time
+NO_EVIDENCE: Final = f'"attestationId":"{show(bytes(32))}"'  # in a receipt as the book keeps it
 
 
 def dispute(one: Actor, answer: str) -> int:
@@ -82,7 +83,7 @@ def dispute_receipt(one: Actor, receipt: Receipt) -> int:
 def dispute_jobs(
     network: Network, home: Home, sender_address: Address, open_sender: OpenSender
 ) -> DisputeJobs:
-    """The worker's: answers in this home's book whose evidence turned out to be void."""
+    """The worker's: answers in this home's book whose evidence is void or dead."""
     return DisputeJobs(
         DisputeParts(
             node=network.node,
@@ -118,6 +119,12 @@ class OwnReceipts:
             kept = [] if book is None else book.answers_naming(show(attestation_id), most=MOST)
         found = [_receipt_in(one.receipt) for one in kept]
         return [one for one in found if one and one.attestation_id == attestation_id]
+
+    def attested(self, since: int, most: int) -> Sequence[tuple[int, Receipt]]:
+        with self._book() as book:
+            kept = [] if book is None else book.answers_without(NO_EVIDENCE, since=since, most=most)
+        found = [(at, _receipt_in(one.receipt)) for at, one in kept]
+        return [(at, one) for at, one in found if one is not None]
 
     def find(self, request_id: bytes) -> Receipt | None:
         with self._book() as book:

@@ -192,6 +192,18 @@ class Book:
             rows = connection.execute(newest.limit(most)).mappings()
             return [attempt_of(row) for row in rows]
 
+    def answers_without(self, text: str, *, since: int, most: int) -> list[tuple[int, Attempt]]:
+        """Requests that ended since, whose receipt lacks this text, and when; the first of them."""
+        lacks = sql.not_(attempts.c.receipt.contains(text, autoescape=True))
+        first = (
+            sql.select(attempts)
+            .where(attempts.c.closed_at >= since, lacks)
+            .order_by(attempts.c.closed_at, attempts.c.nonce)
+        )
+        with self._turn() as connection:
+            rows = connection.execute(first.limit(most)).mappings()
+            return [(row["closed_at"], attempt_of(row)) for row in rows]
+
     def unfinished(self) -> list[Attempt]:
         """What this process had under way when it ended."""
         with self._turn() as connection:

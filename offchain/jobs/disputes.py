@@ -1,9 +1,10 @@
-"""Disputes of a home: answers it paid for whose evidence turned out to be a lie.
+"""Disputes of a home: answers it paid for whose evidence was a lie, or never stood at their time.
 
-Whoever vouched for void evidence pays for that; the payer of an answer that rests on it has its
-price back, once somebody shows the settled receipt in ReceiptCourt. Whose payer is at home has it
-shown by the worker. Where a receipt lies in its batch is kept, so that from then on the chain alone
-says whether it was shown. Subjects: a request. Source: docs/protocol/compute.md#receipt-court.
+The payer of an answer over void or dead evidence has its price back, once somebody shows the
+settled receipt in ReceiptCourt; for void evidence those pay who vouched for it, for dead the
+provider. Whose payer is at home has it shown by the worker. Where a receipt lies in its batch is
+kept, so that from then on the chain alone says whether it was shown. Subjects: a request.
+Source: docs/protocol/compute.md#receipt-court.
 
   <folder>/<request id>.json   {"batch", "index", "leaf"}
 """
@@ -24,26 +25,29 @@ from offchain.chain.followed import Followed
 from offchain.chain.model import Address, Block, TypedCall
 from offchain.chain.ports import ChainReader
 from offchain.compute.audit_draw import leaf_key
+from offchain.compute.dispute import is_disputable
 from offchain.compute.model import Receipt
 from offchain.compute.onchain_receipt_court import ComputeOffence, ReceiptCourtClient
 from offchain.compute.shown import ShownItem, ShownLeaf
 from offchain.core.errors import Unavailable
+from offchain.jobs.dead_evidence import (
+    AGAIN_SECONDS,
+    HEARD_SECONDS,
+    LOOK_SECONDS,
+    AttestedAnswers,
+    DeadEvidence,
+)
 from offchain.jobs.model import Handlers, Job, JobKind
 from offchain.jobs.subjects import parse_id
 from offchain.jobs.tried_calls import Sending, TriedCalls
 from offchain.node.disk import Disk, remove_durably, write_durably
 
 MAX_VOID: Final = 64  # attestations looked at in one round, the newest
-LOOK_SECONDS: Final = (
-    600  # of the chain, until the book is read again for one: receipts may be late
-)
-AGAIN_SECONDS: Final = 30  # until a book is asked again that did not answer
-HEARD_SECONDS: Final = 8 * 86_400  # a batch's epoch and the week the court hears of it
 
 log = logging.getLogger(__name__)
 
 
-class OwnAnswers(Protocol):
+class OwnAnswers(AttestedAnswers, Protocol):
     """Answers that this home paid for. Raises: Unavailable."""
 
     def resting_on(self, attestation_id: bytes) -> Sequence[Receipt]:
@@ -82,6 +86,10 @@ class DisputeJobs:
         parts.disk.names(parts.folder)  # makes the folder
         self._parts = parts
         self._read: dict[bytes, tuple[int, Sequence[Receipt]]] = {}  # attestation: when, what
+        registry = parts.registry
+        self._dead = DeadEvidence(
+            lambda named, time, at: registry.stood(named, time, at=at), parts.answers
+        )
         self._calls = TriedCalls(
             "disputes",
             parts.node,
@@ -91,14 +99,16 @@ class DisputeJobs:
         )
 
     def find_due(self, block: Block) -> Iterator[Job]:
-        """Receipts over void evidence that nobody has shown yet."""
+        """Receipts over void or dead evidence that nobody has shown yet."""
         void = list(dict.fromkeys(one.attestation_id for one in self._parts.voided.upto(block)))
+        found = {one.request_id: one for one in self._dead.upto(block)}
         for attestation_id in void[-MAX_VOID:]:
-            for receipt in self._receipts(attestation_id, block):
-                if receipt.time + HEARD_SECONDS < block.timestamp:
-                    remove_durably(self._parts.disk, self._path(receipt.request_id))
-                elif not self._is_proven(receipt, block):
-                    yield Job(JobKind.DISPUTE_ANSWER, "0x" + receipt.request_id.hex())
+            found |= {one.request_id: one for one in self._receipts(attestation_id, block)}
+        for receipt in found.values():
+            if receipt.time + HEARD_SECONDS < block.timestamp:
+                remove_durably(self._parts.disk, self._path(receipt.request_id))
+            elif not self._is_proven(receipt, block):
+                yield Job(JobKind.DISPUTE_ANSWER, "0x" + receipt.request_id.hex())
 
     def handlers(self) -> Handlers:
         """One."""
@@ -129,10 +139,7 @@ class DisputeJobs:
         """What shows a receipt to the court; None while that would prove nothing."""
         parts = self._parts
         receipt = parts.answers.find(parse_id(subject))
-        if receipt is None or not any(receipt.attestation_id):
-            return None
-        state = parts.registry.verdict(receipt.attestation_id, at=block.hash).state
-        if state is not AttestationState.VOID:
+        if receipt is None or not self._is_disputable(receipt, block):
             return None
         opening = parts.answers.opening(receipt, block)
         if opening is None:
@@ -142,6 +149,17 @@ class DisputeJobs:
         raw = json.dumps(place).encode()
         write_durably(parts.disk, self._path(receipt.request_id), [raw])
         return parts.court.prove(ComputeOffence.BAD_SIGNER, item, leaf)
+
+    def _is_disputable(self, receipt: Receipt, block: Block) -> bool:
+        if not any(receipt.attestation_id):
+            return False
+        registry, at = self._parts.registry, block.hash
+        is_void = registry.verdict(receipt.attestation_id, at=at).state is AttestationState.VOID
+
+        def stood(attestation_id: bytes, time: int) -> bool:
+            return registry.stood(attestation_id, time, at=at)
+
+        return is_disputable(receipt, stood, is_void=is_void)
 
     def _place(self, request_id: bytes) -> tuple[int, int, int] | None:
         """Batch, item and leaf; a file that cannot be read is written anew."""

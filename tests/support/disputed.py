@@ -82,9 +82,9 @@ class Disputes:
         return do(job.subject)
 
 
-def bought(world: Attested, attestation_id: bytes, *, answers: int) -> Bought:
-    """Answers that name evidence, paid from the home's deposit, settled in one batch."""
-    network, now = world.network, world.now()
+def bought(world: Attested, *named: bytes) -> Bought:
+    """An answer for each evidence named, paid from the home's deposit, settled in one batch."""
+    network, now, answers = world.network, world.now(), len(named)
     payer = Actor(world.home, network, GATEWAY, as_json=True)
     key = LocalSigner.from_secret(Keystore(world.home.keys).account(GATEWAY).secret)
     provider, at = world.init.actor.address, payer.at
@@ -110,7 +110,7 @@ def bought(world: Attested, attestation_id: bytes, *, answers: int) -> Bought:
                 price=price,
                 nonce=nonce,
                 time=now,
-                attestation_id=attestation_id,
+                attestation_id=named[nonce - 1],
             ),
             world.signer,
             domain,

@@ -25,6 +25,7 @@ from offchain.attestation.prosecute import DemandKind, accuse
 from offchain.attestation.reasons import EvidenceRefused, Reason
 from offchain.attestation.relay_ports import VerdictState
 from offchain.chain.devnet.ports import free_port
+from offchain.compute.dispute import CLOCK_SECONDS
 from offchain.compute.model import Level
 from offchain.core.errors import Unavailable
 from offchain.core.hashing import keccak
@@ -110,7 +111,9 @@ async def _forged(world: Attested, folder: Path) -> None:
     said = replace(right.verdict, quote_hash=keccak(lie.quote), bundle_root=lie.root())
     attestation_id = world.collude(said)
     assert _id_of(world) == attestation_id
-    goods, disputes = bought(world, attestation_id, answers=2), Disputes.of(world)
+    never = keccak(b"evidence that nobody registered")
+    goods = bought(world, attestation_id, attestation_id, never)
+    disputes = Disputes.of(world)
     assert disputes.due() == []
     guilty = world.network.attestations.relayers_of(
         attestation_id, at=world.network.node.block().hash
@@ -135,22 +138,29 @@ async def _forged(world: Attested, folder: Path) -> None:
 
 
 async def _paid_back(goods: Bought, disputes: Disputes) -> None:
-    """Two answers rested on the lie: the worker disputes one, the command the other."""
+    """Two answers rested on the lie: the worker disputes one, the command the other.
+
+    A third rested on nothing: the worker disputes it once its time is over.
+    """
     world, free = goods.world, goods.free()
     prices = [one.receipt.price for one in goods.receipts]
     names = ["0x" + one.receipt.request_id.hex() for one in goods.receipts]
+    assert {job.subject for job in disputes.due()} >= set(names[:2])
+    world.pass_until(goods.receipts[2].receipt.time + CLOCK_SECONDS)
     found = {job.subject: job for job in disputes.due()}
     assert set(found) == set(names)
-    first, second = (found[name] for name in names)
+    first, second, dead = (found[name] for name in names)
 
     with pytest.raises(Unavailable):  # the provider does not answer: later
         await asyncio.to_thread(disputes.do, first)
     async with world.face(goods.show_leaves):
         assert await asyncio.to_thread(disputes.do, first) is Outcome.DONE
         assert await asyncio.to_thread(disputes.do, first) is Outcome.NOT_DUE
+        assert await asyncio.to_thread(disputes.do, dead) is Outcome.DONE
+        assert await asyncio.to_thread(disputes.do, dead) is Outcome.NOT_DUE
         assert disputes.due() == [second]
         assert Disputes.of(world).due() == [second], "another process knows it from the chain"
-        assert goods.free() == free + prices[0]
+        assert goods.free() == free + prices[0] + prices[2]
 
         with served_chain(world.chain, world.home) as (_, url):
             place = ("--home", str(world.home.root), "--rpc-url", url, "--json")

@@ -151,6 +151,23 @@ def test_answers_naming__text_of_their_receipts__are_found_by_every_letter_of_it
     assert len(found("0x07", most=1)) == 1
 
 
+def test_answers_without__text_of_their_receipts__come_page_by_page_in_their_order(
+    open_book: OpenBook,
+) -> None:
+    book = open_book()
+    for number, receipt in enumerate(['{"id":"0x07"}', '{"id":"0x00"}', '{"id":"0x08"}'], 1):
+        book.apply([an_open(1, key=None)])
+        book.apply([Close(LANE, number, 1, bytes([number]) * 32, receipt)])
+    book.apply([an_open(1, key=None)])
+    book.apply([Close(LANE, 4)])
+
+    found = book.answers_without("0x00", since=0, most=9)
+
+    assert [one.nonce for _, one in found] == [1, 3], "what has no receipt is not among them"
+    assert [one.nonce for _, one in book.answers_without("0x00", since=0, most=1)] == [1]
+    assert book.answers_without("0x00", since=found[-1][0] + 1, most=9) == []
+
+
 def test_refusal__of_one__does_not_stop_those_beside_it(open_book: OpenBook) -> None:
     book = open_book()
     book.add(a_key(cap_total=100))
