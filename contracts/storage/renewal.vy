@@ -4,8 +4,8 @@
 @title Longer terms
 @license AGPL-3.0-only
 @author Apogee
-@notice Invariant: a renewed file's deposit covers its cost so far and the highest price until it leaves; nobody pays more
-        than it lacks for that.
+@notice Invariant: a renewed file's deposit covers its cost so far and the highest price until it leaves. Its owner pays
+        what it lacks for that; anybody else what the added time costs today as well, so nobody spends what is the owner's.
 """
 from ..interfaces import IStorageMarket
 from . import credits
@@ -27,7 +27,8 @@ def renew(id: bytes32, epochs: uint256) -> uint256:
     """
     @notice Let a file's term end later, also in its grace. Whoever wants may pay for it.
     @param epochs To add.
-    @return Wei taken: what the deposit still lacks for the longer term at the highest price. The rest is sent back.
+    @return Wei taken: what the deposit still lacks for the longer term at the highest price, of others than the owner no
+            less than the price of the added time today. The rest is sent back.
     """
     entry: file_records.Entry = file_records._stored(id)
     assert epochs != 0 and epochs <= group_terms.MAX_TERM, "renewal: wrong term"
@@ -43,6 +44,9 @@ def renew(id: bytes32, epochs: uint256) -> uint256:
     ahead: uint256 = terms.max_rate * term_clock._seconds_to_leave(entry.end_epoch)
     needed: uint256 = pricing._in_wei(entry.bytes * (flow.cost - entry.cost_before + ahead))
     paid: uint256 = max(needed, entry.deposit) - entry.deposit
+    added: uint256 = pricing._in_wei(entry.bytes * flow.rate * epochs * term_clock.EPOCH)
+    if paid < added and msg.sender != file_records._shape(id).owner:
+        paid = added
     assert msg.value >= paid, "renewal: too little paid"
 
     integrals._store(entry.group, flow)

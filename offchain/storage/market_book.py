@@ -197,7 +197,7 @@ class MarketBook:
         self._credit(file.opening.owner, file.deposit)
         self.files[file_id] = replace(file, state=FileState.REFUNDED, deposit=0, end=0)
 
-    def renewal_price(self, file_id: bytes, epochs: int, *, now: int) -> int:
+    def renewal_price(self, file_id: bytes, epochs: int, sender: bytes, *, now: int) -> int:
         """What `renew` would take now. Raises: what `renew` raises, but for the payment."""
         file = self._file(file_id, FileState.STORED)
         if not 1 <= epochs <= MAX_TERM_EPOCHS:
@@ -211,11 +211,14 @@ class MarketBook:
         cost = flow.cost + flow.rate * (now - flow.moved)
         ahead = flow.max_rate * (file.leaves + epochs * self.clock.epoch - now)
         needed = _in_wei(file.kept * (cost - file.cost_before + ahead))
-        return max(needed - file.deposit, 0)
+        lacks = max(needed - file.deposit, 0)
+        if sender == file.opening.owner:
+            return lacks
+        return max(lacks, _in_wei(file.kept * flow.rate * epochs * self.clock.epoch))
 
-    def renew(self, file_id: bytes, epochs: int, *, value: int, now: int) -> int:
+    def renew(self, file_id: bytes, epochs: int, sender: bytes, *, value: int, now: int) -> int:
         """What was taken. Raises: FileStateWrong, TermInvalid, FileLeaves, PaymentTooLow."""
-        paid = self.renewal_price(file_id, epochs, now=now)
+        paid = self.renewal_price(file_id, epochs, sender, now=now)
         if value < paid:
             raise PaymentTooLow(value=value, needed=paid)
         file = self.files[file_id]

@@ -21,6 +21,7 @@ from offchain.storage.reverts_market import (
 )
 
 DUE_PART: Final = 5  # an order acts in the last fifth of what it buys
+NOT_THE_OWNER: Final = b""  # to the market the contract is one payer among all
 MOST_EPOCHS: Final = 2**16 - 1
 MOST_TIP: Final = 2**64 - 1
 MOST_WEI: Final = 2**88 - 1  # of a limit, and of an order's funds
@@ -70,7 +71,7 @@ class OrderBook:
         if order.funds_wei < order.tip_wei:
             raise OrderTooLow(funds_wei=order.funds_wei)
         most = order.funds_wei - order.tip_wei
-        paid = self.market.renew(file_id, order.epochs, value=most, now=now)
+        paid = self.market.renew(file_id, order.epochs, NOT_THE_OWNER, value=most, now=now)
         self.spent += paid
         self.orders[file_id] = replace(order, funds_wei=most - paid)
         self._credit(account, order.tip_wei)

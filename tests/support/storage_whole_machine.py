@@ -120,7 +120,7 @@ class AllOfStorage(RuleBasedStateMachine):
     def renew(self, data: st.DataObject) -> None:
         file_id = data.draw(st.sampled_from(self.files))
         self.agree(
-            lambda: self.book.renew(file_id, 3, value=10**15, now=self.now),
+            lambda: self.book.renew(file_id, 3, raw(self.relayer), value=10**15, now=self.now),
             lambda: self.market.renew(file_id, 3, value=10**15, sender=self.relayer),
         )
 

@@ -1,4 +1,4 @@
-"""Anybody prolongs a file's term, also in its grace, for what its deposit lacks."""
+"""Anybody prolongs a file's term, also in its grace, and nobody with the owner's money but he."""
 
 import boa
 
@@ -10,30 +10,55 @@ KEPT = 512 * 32 * 8 * 4
 MAX_RATE = 6 * PRICE
 
 
-def test_renew__by_a_stranger__ends_later_and_costs_what_the_deposit_lacks(
-    site: MarketSite, owner: str, stranger: str
+def test_renew__by_its_owner__ends_later_and_costs_what_the_deposit_lacks(
+    site: MarketSite, owner: str
 ) -> None:
     file_id = stored(site, a_file(owner))
     before, started = site.market.file(file_id), boa.env.timestamp
     boa.env.time_travel(seconds=10 * EPOCH)
-    wealth = boa.env.get_balance(stranger)
+    wealth = boa.env.get_balance(owner)
 
-    paid = site.market.renew(file_id, 20, value=10**17, sender=stranger)
+    paid = site.market.renew(file_id, 20, value=10**17, sender=owner)
 
     after = site.market.file(file_id)
     assert (before.end + 20 * EPOCH, before.leaves + 20 * EPOCH) == (after.end, after.leaves)
     ahead = MAX_RATE * (after.leaves - boa.env.timestamp)
     needed = -(-KEPT * (3 * PRICE * (boa.env.timestamp - started) + ahead) // 2**30)
     assert needed == after.deposit == before.deposit + paid
-    assert wealth - paid == boa.env.get_balance(stranger)
+    assert wealth - paid == boa.env.get_balance(owner)
     assert needed == site.market.group(1).escrow
 
 
-def test_renew__deposit_covers_it__free(site: MarketSite, owner: str, stranger: str) -> None:
+def test_renew__deposit_covers_it__free_for_the_owner_alone(
+    site: MarketSite, owner: str, stranger: str, refused: Refused
+) -> None:
     file_id = stored(site, a_file(owner, term_epochs=30))
     boa.env.time_travel(seconds=30 * EPOCH)  # half of the price of the deposit: 15 epochs are left
+    added = -(-KEPT * 3 * PRICE * 10 * EPOCH // 2**30)
+    with refused("renewal: too little paid", file_id):
+        site.market.renew(file_id, 10, value=added - 1, sender=stranger)
+    with boa.env.anchor():
+        assert site.market.renew(file_id, 10, value=10**17, sender=stranger) == added
 
-    assert site.market.renew(file_id, 10, sender=stranger) == 0
+    assert site.market.renew(file_id, 10, sender=owner) == 0
+
+
+def test_inv_sto_7__seats_renew_a_file_that_they_are_paid_for__owner_gets_back_no_less(
+    site: MarketSite, owner: str, stranger: str
+) -> None:
+    file_id = stored(site, a_file(owner, term_epochs=30, max_cost=10**15))
+    boa.env.time_travel(seconds=10 * EPOCH)
+
+    def given_back(renewed: int) -> int:
+        with boa.env.anchor():
+            for _ in range(renewed):
+                site.market.renew(file_id, 5, value=10**17, sender=stranger)
+            file = site.market.file(file_id)
+            boa.env.time_travel(seconds=file.leaves - boa.env.timestamp)
+            site.market.close(file_id)
+            return int(site.market.credit_of(owner))
+
+    assert given_back(4) >= given_back(0)
 
 
 def test_renew__in_the_last_second_of_grace__keeps_the_file(

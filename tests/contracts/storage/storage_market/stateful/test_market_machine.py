@@ -200,18 +200,23 @@ class FilesAndSeats(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.files)
-    @rule(data=st.data(), epochs=TERMS, extra=st.sampled_from([-1, 0, 10**9]))
-    def renew(self, data: st.DataObject, epochs: int, extra: int) -> None:
+    @rule(
+        data=st.data(), epochs=TERMS, is_owner=st.booleans(), extra=st.sampled_from([-1, 0, 10**9])
+    )
+    def renew(self, data: st.DataObject, epochs: int, is_owner: bool, extra: int) -> None:
         file_id = data.draw(st.sampled_from(self.files))
+        owner = "0x" + self.book.files[file_id].opening.owner.hex()
+        payer = owner if is_owner else self.relayer
         value = 10**15
         with suppress(ApogeeError):
-            value = max(self.book.renewal_price(file_id, epochs, now=self.now) + extra, 0)
-        before = boa.env.get_balance(self.relayer)
+            price = self.book.renewal_price(file_id, epochs, raw(payer), now=self.now)
+            value = max(price + extra, 0)
+        before = boa.env.get_balance(payer)
         paid = self.agree(
-            lambda: self.book.renew(file_id, epochs, value=value, now=self.now),
-            lambda: self.market.renew(file_id, epochs, value=value, sender=self.relayer),
+            lambda: self.book.renew(file_id, epochs, raw(payer), value=value, now=self.now),
+            lambda: self.market.renew(file_id, epochs, value=value, sender=payer),
         )
-        assert before - boa.env.get_balance(self.relayer) == (paid or 0)
+        assert before - boa.env.get_balance(payer) == (paid or 0)
 
     @precondition(lambda self: self.files)
     @rule(data=st.data(), is_owner=st.booleans())
