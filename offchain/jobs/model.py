@@ -28,6 +28,7 @@ class JobKind(StrEnum):
     PUSH_OUT = "push_out"  # subject: group/seat
     FILL_GROUP = "fill_group"  # subject: group
     DRAIN_GROUP = "drain_group"  # subject: group
+    ADVANCE_GROUP = "advance_group"  # subject: group
     DEFAULT_PROOF = "default_proof"  # subject: epoch/group/seat
     CLOSE_DEMAND = "close_demand"  # subject: demand id
     MEASURE_BYTES = "measure_bytes"  # subject: epoch

@@ -50,6 +50,7 @@ class StorageJobs:
             **found,
             JobKind.REQUEST_GROUP: self._request,
             JobKind.DRAW_GROUP: self._draw,
+            JobKind.ADVANCE_GROUP: self._advance,
             JobKind.DRAW_SUCCESSOR: self._draw_successor,
             JobKind.DEFAULT_PROOF: self._default,
             JobKind.CLOSE_DEMAND: self._close,
@@ -73,6 +74,10 @@ class StorageJobs:
     def _draw(self, subject: str) -> Outcome:
         group = parse_number(subject)
         return self.sending(lambda sender: self.groups.draw(group, sender))
+
+    def _advance(self, subject: str) -> Outcome:
+        group = parse_number(subject)
+        return self.sending(lambda sender: self.groups.advance(group, sender))
 
     def _draw_successor(self, subject: str) -> Outcome:
         group, seat = _several(subject, 2)

@@ -1,4 +1,4 @@
-"""Groups of storage: asked for, drawn, their lost seats drawn again, closed and freed at last.
+"""Groups of storage: asked for, drawn, advanced, lost seats drawn again, closed and freed.
 
 Subjects: a profile, a group, or `group/seat`. Whoever comes first does it; what is due is asked of
 the contract by trying the call at the block that is looked at. A profile gets a group only where
@@ -17,6 +17,7 @@ from offchain.core.errors import Conflict, Rejected
 from offchain.jobs.model import Job, JobKind, Outcome
 from offchain.staking.onchain import StakeManagerClient
 from offchain.storage.adapters.draw_planner import DrawPlanner
+from offchain.storage.adapters.waiting_endings import WaitingEndings
 from offchain.storage.model import GroupState, Profile
 from offchain.storage.onchain_market import StorageMarketClient
 from offchain.storage.onchain_seats import Group, StorageSeatsClient
@@ -46,6 +47,7 @@ class ServeGroups:
 
     def __init__(self, parts: GroupParts) -> None:
         self._parts = parts
+        self._waiting = WaitingEndings(parts.reader, parts.market)
         self._looked: dict[int, int] = {}  # group -> epoch in which its seats' stake was looked at
 
     def find_due(self, groups: Iterable[int], block: Block) -> Iterator[Job]:
@@ -60,6 +62,8 @@ class ServeGroups:
                 if epoch > group.requested:
                     yield Job(JobKind.DRAW_GROUP, str(number))
                 continue
+            if self._waiting.stand_in_the_way(number, block):
+                yield Job(JobKind.ADVANCE_GROUP, str(number))
             yield from self._seat_jobs(number, group, epoch, block)
             yield from self._uncovered(number, group, epoch, block)
             for kind in (JobKind.FILL_GROUP, JobKind.DRAIN_GROUP):
@@ -92,6 +96,10 @@ class ServeGroups:
             except (Conflict, Rejected):  # somebody drew this batch, or the group failed
                 if parts.seats.group(number, at=parts.reader.block().hash) == group:
                     raise
+
+    def advance(self, number: int, sender: TransactionSender) -> Outcome:
+        """Pass the endings that are in the way of a group's files and seats."""
+        return Outcome.DONE if self._waiting.pass_all(number, sender) else Outcome.NOT_DUE
 
     def draw_successor(self, number: int, seat: int, sender: TransactionSender) -> Outcome:
         """Draw who follows on a seat. Raises: Rejected from the contract."""

@@ -19,6 +19,7 @@ from offchain.core.errors import Conflict, Rejected
 from offchain.jobs.model import Job, JobKind, Outcome
 from offchain.storage.adapters.chain_ledger import ChainStorageLedger, StorageClients
 from offchain.storage.adapters.challenge_finder import ChallengeFinder
+from offchain.storage.adapters.waiting_endings import WaitingEndings
 from offchain.storage.challenge_draw import rate_of
 from offchain.storage.model import GroupState, SeatState
 from offchain.storage.onchain_proofs import Demanded, DrawnSeat
@@ -44,6 +45,7 @@ class WatchProofs:
 
     def __init__(self, parts: ProofParts) -> None:
         self._parts = parts
+        self._waiting = WaitingEndings(parts.clients.reader, parts.clients.market)
         self._judged: set[tuple[int, int]] = set()  # (epoch, group) with nothing left to punish
         self._paid: tuple[int, BlockHash] | None = None
 
@@ -113,7 +115,7 @@ class WatchProofs:
         if (epoch, group) in self._judged or block.timestamp <= window.end:
             return
         view = self._parts.ledger.group_at(group, block)
-        is_done = True
+        is_done = not self._waiting.stand_in_the_way(group, block)  # they refuse a punishment too
         for seat, fallen in self._parts.finder.missed(view, epoch, at=block):
             drawn = DrawnSeat(epoch, group, seat)
             proofs = self._parts.clients.proofs

@@ -280,6 +280,12 @@ class StorageMarketClient(ContractClient):
     def advance(self, group: int) -> TypedCall:
         return self._build("advance", group)
 
+    def seat_changed(
+        self, group: int, seat: int, operator: int, *, before: int, after: int
+    ) -> TypedCall:
+        """By StorageSeats: a seat's price was `before`, and is `after` from now on."""
+        return self._build("seat_changed", group, seat, operator, before, after)
+
     def withdraw(self, to: bytes) -> TypedCall:
         return self._build("withdraw", to)
 

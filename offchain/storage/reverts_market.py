@@ -136,6 +136,7 @@ class OrderTooLow(Conflict):
     next_step = "The file's owner raises the limit or adds funds, or renews it himself."
 
 
+ADVANCE_FIRST: Final = "integrals: advance first"
 MARKET: Final[Mapping[str, type[ApogeeError]]] = {
     "file_records: open already": FileKnown,
     "file_records: not submitted": FileStateWrong,
@@ -159,7 +160,7 @@ MARKET: Final[Mapping[str, type[ApogeeError]]] = {
     "placement: no block hash": SeedNotReady,
     "placement: no group": NoGroup,
     "placement: no room": NoGroup,
-    "integrals: advance first": AdvanceFirst,
+    ADVANCE_FIRST: AdvanceFirst,
     "byte_numbers: too long ago": GroupUnknown,
     "group_terms: not open": GroupUnknown,
     "group_terms: open already": GroupUnknown,

@@ -6,7 +6,6 @@ from views at the block that is asked about.
 
 from typing import Final
 
-from offchain.chain.due import execute_due
 from offchain.chain.model import Block, Receipt, TypedCall
 from offchain.core.units import BlockNumber
 from offchain.node.leased_sender import Sends
@@ -17,6 +16,7 @@ from offchain.storage.adapters.chain_ledger import (
 )
 from offchain.storage.adapters.challenge_finder import ChallengeFinder
 from offchain.storage.adapters.group_events import ENDED, GroupEvents
+from offchain.storage.adapters.waiting_endings import WaitingEndings
 from offchain.storage.keep_ports import Challenge, LeafProof, Sent
 from offchain.storage.model import FileState, GroupState
 from offchain.storage.onchain_proofs import DrawnSeat, ShownSegment
@@ -99,6 +99,7 @@ class ChainKeeperDesk:
         self._clients = clients
         self._sender = sender
         self._signer = signer
+        self._waiting = WaitingEndings(clients.reader, clients.market)
 
     def prove(self, challenge: Challenge, proof: LeafProof) -> Sent:
         shown = ShownSegment(proof.segment, proof.path)
@@ -110,7 +111,7 @@ class ChainKeeperDesk:
             call = proofs.prove(
                 drawn, challenge.file_id, shown, proof.frame, skipped=challenge.skipped
             )
-        return self._send(call, challenge.key)
+        return self._send(call, challenge.group, challenge.key)
 
     def take_over(self, group: int, seat: SeatView, *, placed: int) -> Sent:
         seats, block = self._clients.seats, self._clients.reader.block()
@@ -118,14 +119,15 @@ class ChainKeeperDesk:
         signature = self._signer.sign_held(digest).eip2537()
         generation = seats.seat(group, seat.seat, at=block.hash).generation
         call = seats.take_over(group, seat.seat, placed, signature)
-        return self._send(call, f"storage.take_over:{group}:{seat.seat}:{generation}:{placed}")
+        key = f"storage.take_over:{group}:{seat.seat}:{generation}:{placed}"
+        return self._send(call, group, key)
 
     def declare_loss(self, group: int, seat: int) -> Sent:
         at = self._clients.reader.block().hash
         generation = self._clients.seats.seat(group, seat, at=at).generation
         call = self._clients.proofs.declare_loss(group, seat)
-        return self._send(call, f"storage.declare_loss:{group}:{seat}:{generation}")
+        return self._send(call, group, f"storage.declare_loss:{group}:{seat}:{generation}")
 
-    def _send(self, call: TypedCall, key: str) -> Sent:
-        receipt: Receipt = execute_due(self._sender, call, key=key)
+    def _send(self, call: TypedCall, group: int, key: str) -> Sent:
+        receipt: Receipt = self._waiting.execute(self._sender, call, group=group, key=key)
         return Sent(receipt.transaction_hash, receipt.block_number, receipt.gas_used)

@@ -8,6 +8,7 @@ from offchain.chain.ports import ChainReader
 from offchain.core.hashing import keccak
 from offchain.core.units import BlockNumber
 from offchain.node.leased_sender import Sends
+from offchain.storage.adapters.waiting_endings import WaitingEndings
 from offchain.storage.client_errors import NoGroup
 from offchain.storage.client_ports import Order, Paid, Quorum, Quote
 from offchain.storage.log_entries import EntryKind, Submission
@@ -38,6 +39,7 @@ class ChainStorageTill:
         self._log = log
         self._market = market
         self._sender = sender
+        self._waiting = WaitingEndings(reader, market)
         self.epoch_seconds = epoch_seconds
         self._confirmations = confirmations
 
@@ -91,13 +93,14 @@ class ChainStorageTill:
     def confirm(self, file_id: bytes, quorum: Quorum) -> Paid:
         keys = b"".join(_packed(key.eip2537()) for key in quorum.absent_keys)
         call = self._market.confirm(file_id, quorum.absent_bits, quorum.signature, keys)
-        return self._paid(self._execute(call, _bound("confirm", file_id, call)))
+        return self._paid(self._execute_in(file_id, call, _bound("confirm", file_id, call)))
 
     def refund(self, file_id: bytes) -> Paid:
         return self._paid(self._execute(self._market.refund(file_id), _key("refund", file_id)))
 
     def release(self, file_id: bytes) -> Paid:
-        return self._paid(self._execute(self._market.release(file_id), _key("release", file_id)))
+        call = self._market.release(file_id)
+        return self._paid(self._execute_in(file_id, call, _key("release", file_id)))
 
     def renewal_price(self, file_id: bytes, epochs: int) -> int:
         """Of so many more epochs at the highest price; the deposit covers all before them."""
@@ -109,7 +112,7 @@ class ChainStorageTill:
     def renew(self, file_id: bytes, epochs: int, *, value_wei: int) -> Paid:
         end = self._market.file(file_id, at=self._head()).end
         call = self._market.renew(file_id, epochs, value_wei=value_wei)
-        receipt = self._execute(call, f"{_key('renew', file_id)}:{end}:{epochs}")
+        receipt = self._execute_in(file_id, call, f"{_key('renew', file_id)}:{end}:{epochs}")
         paid = sum(one.paid for one in self._market.events_in(FileRenewed, receipt.logs))
         return self._paid(receipt, paid)
 
@@ -120,6 +123,13 @@ class ChainStorageTill:
         # The contracts take each of these once, so what a deep reorganisation took may be sent
         # again.
         return execute_due(self._sender, call, key=key, confirmations=self._confirmations)
+
+    def _execute_in(self, file_id: bytes, call: TypedCall, key: str) -> Receipt:
+        """Of a call that meets the endings of the file's group."""
+        group = self._market.file(file_id, at=self._head()).group
+        return self._waiting.execute(
+            self._sender, call, group=group, key=key, confirmations=self._confirmations
+        )
 
     def _paid(self, receipt: Receipt, value_wei: int = 0) -> Paid:
         return Paid(receipt.transaction_hash, receipt.gas_used, value_wei)
