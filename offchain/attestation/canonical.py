@@ -26,6 +26,7 @@ P256_KEY_PREFIX: Final = bytes.fromhex(
 )  # SubjectPublicKeyInfo of an uncompressed point
 _POINT_BYTES: Final = 64
 _ROOT: Final = CHAIN_LENGTH - 1
+MAX_CERTIFICATE_BYTES: Final = 2_048  # what contracts/attestation/certificates.vy reads
 
 
 def canonical_bytes(raw: bytes) -> bytes:
@@ -67,6 +68,8 @@ def parse_canonical(raw: bytes, *, trusted_root: bytes) -> Quote:
         refuse(Reason.QUOTE_NOT_CANONICAL, "trailing, padded, high s or other PEM text")
     if not is_whole or certificates[_ROOT] != trusted_root:
         refuse(Reason.QUOTE_NOT_CANONICAL, "not three certificates that end in the trusted root")
+    if max(map(len, certificates)) > MAX_CERTIFICATE_BYTES:
+        refuse(Reason.QUOTE_NOT_CANONICAL, "a certificate that the chain is too short to read")
     return quote
 
 
