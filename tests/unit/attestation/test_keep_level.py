@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from offchain.attestation.collect import Collect
 from offchain.attestation.evidence_desk import SharedDesk, SubjectDesk
 from offchain.attestation.evidence_shelf import EvidenceShelf
 from offchain.attestation.keep_level import KeepLevel, LevelParts
+from offchain.attestation.reasons import EvidenceRefused, Reason
 from offchain.attestation.relay_errors import AskRefused, EvidenceUnknown
 from offchain.attestation.relay_forms import (
     FormMalformed,
@@ -260,6 +262,24 @@ async def test_desk__asked_by_nobody_who_may__refuses(
 
     with pytest.raises(AskRefused):
         await a_desk(market).offers(header(market.registry.now), TARGET)
+
+
+@pytest.mark.parametrize("elsewhere", [{"chain_id": 1}, {"registry": b"\x99" * 20}], ids=str)
+@in_a_loop
+async def test_desk__given_a_verdict_for_another_chain_or_registry__refuses(
+    tmp_path: Path, elsewhere: dict[str, Any]
+) -> None:
+    """Over other words the same signature is of an account that nobody drew."""
+    market = a_market(tmp_path)
+    verdict = a_verdict(market.registry, market.lay_out())
+    digest = verdict.digest(replace(market.registry.of, **elsewhere))
+    signed = SignedVerdict(verdict, RELAYERS[2].sign_digest(digest))
+
+    with pytest.raises(EvidenceRefused) as caught:
+        await a_desk(market).accept(signed_json(signed))
+
+    assert caught.value.reasons == (Reason.RELAYER_NOT_ELIGIBLE,)
+    assert not market.collect.offers()[0].signed
 
 
 @in_a_loop

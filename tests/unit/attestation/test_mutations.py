@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from offchain.attestation.adapters.software_collateral import CollateralPlan, qe_identity, tcb_info
+from offchain.attestation.adapters.software_quote import HeaderPlan
 from offchain.attestation.adapters.software_vendor import Platform
 from offchain.attestation.quote import parse_quote
 from offchain.attestation.reasons import EvidenceRefused, Reason
@@ -49,7 +50,12 @@ def test_quote__one_bit_of_each_byte_flipped__always_refused() -> None:
     assert accepted == []
 
 
-@pytest.mark.parametrize("make", [attempt, sgx_attempt], ids=["tdx", "sgx"])
+def td15_attempt() -> Attempt:
+    """A version 5 quote with a TD 1.5 report."""
+    return attempt(header=HeaderPlan(version=5, is_td15=True))
+
+
+@pytest.mark.parametrize("make", [attempt, td15_attempt, sgx_attempt], ids=["tdx", "td15", "sgx"])
 def test_quote__every_bit_of_a_tenth_of_the_signed_bytes__always_refused(make: Any) -> None:
     found = make()
     raw = found.bundle.quote

@@ -100,12 +100,13 @@ def test_inv_att_1__one_relayer_thrice__refused(site: AttestationSite, unmoved: 
         site.registry.register(fields_of(verdict), epoch, 0b111, one * 3)
 
 
-def test_inv_att_1__verdict_of_another_chain__refused(
-    site: AttestationSite, unmoved: Unmoved
+@pytest.mark.parametrize("other", [{"chain_id": 1_337}, {"registry": b"\x99" * 20}], ids=str)
+def test_inv_att_1__verdict_of_another_chain_or_registry__refused(
+    site: AttestationSite, unmoved: Unmoved, other: dict[str, Any]
 ) -> None:
     epoch = site.epoch
     verdict = a_verdict(site, a_quote(site, subject_key(), epoch=epoch), subject_key(), epoch=epoch)
-    elsewhere = replace(site.domain(), chain_id=1_337)
+    elsewhere = replace(site.domain(), **other)
     signed = sign(site, verdict.digest(elsewhere), epoch, 0b111)
 
     with unmoved("committees: wrong signature"):
@@ -145,6 +146,7 @@ def test_register__last_epoch__still_taken(site: AttestationSite) -> None:
         ({"tls_key_hash": keccak(b"x")}, "attestation: report data"),
         ({"gpu_hash": keccak(b"x")}, "attestation: report data"),
         ({"signer": bytes(20)}, "attestation: no signer"),
+        ({"signer": b"\x02" * 20}, "attestation: report data"),
         ({"measurement_id": keccak(b"x")}, "measurements: not listed"),
         ({"tcb_status": 0}, "measurements: status refused"),
         ({"tcb_status": 2}, "measurements: status refused"),
