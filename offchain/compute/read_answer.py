@@ -6,6 +6,7 @@ the receipt covers. Source: docs/protocol/compute.md#verification.
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,7 +85,7 @@ def _read_embedding(asked: Asked, raw: bytes) -> ReadAnswer:
     data = found.get("data")
     if not isinstance(data, list) or not data:
         raise _malformed("data")
-    vectors = np.stack([_vector(one, as_base64=asked.as_base64) for one in data])
+    vectors = _stacked([_vector(one, as_base64=asked.as_base64) for one in data])
     frame = _frame(asked, seal, seal.signed.receipt.time)
     if embedding_answer(frame, vectors, seal, as_base64=asked.as_base64) != raw:
         raise _malformed("form")
@@ -99,7 +100,7 @@ def _read_stream(asked: Asked, raw: bytes) -> ReadAnswer:
         raise _malformed("events")
     seal = _seal(_event(events[-1]))
     created = _event(events[0]).get("created")
-    if isinstance(created, bool) or not isinstance(created, int):
+    if isinstance(created, bool) or not isinstance(created, int) or not 0 <= created < 1 << 64:
         raise _malformed("created")
     frame = _frame(asked, seal, created)
     opening, tail = first_event(frame), last_events(frame, seal)
@@ -161,6 +162,12 @@ def _vector(found: object, *, as_base64: bool) -> npt.NDArray[np.float32]:
     except (ValueError, TypeError, binascii.Error, OverflowError) as error:
         raise _malformed("embedding") from error
     raise _malformed("embedding")
+
+
+def _stacked(vectors: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    if any(one.ndim != 1 or one.shape != vectors[0].shape for one in vectors):
+        raise _malformed("embedding")
+    return np.stack(vectors)
 
 
 def _first(found: object) -> Json:

@@ -68,6 +68,12 @@ class Lane:
         assert 0 <= price <= hold <= self.held
         return replace(self, held=self.held - hold, acknowledged=self.acknowledged + price)
 
+    def close_settled(self, hold: int, owed: int) -> "Lane":
+        """With a request over that the chain has settled; `owed`: what it has, and all after it."""
+        assert 0 <= hold <= self.held
+        acknowledged = max(self.acknowledged, owed)
+        return replace(self, held=self.held - hold, acknowledged=acknowledged)
+
 
 @dataclass(frozen=True, slots=True)
 class Floor:
@@ -125,13 +131,17 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """An attempt is over: with the JSON of its verified receipt, or for nothing."""
+    """An attempt is over: with the JSON of its verified receipt, or for nothing.
+
+    `floor`: what the chain says by then; what it has settled is in the lane and is not added again.
+    """
 
     lane: LaneKey
     nonce: int
     price: int = 0
     request_id: bytes | None = None
     receipt: str | None = None
+    floor: Floor = Floor()
 
 
 @dataclass(frozen=True, slots=True)

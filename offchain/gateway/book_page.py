@@ -16,6 +16,7 @@ from offchain.gateway.book_model import (
     AttemptState,
     Close,
     Find,
+    Floor,
     Lane,
     LaneKey,
     Open,
@@ -30,6 +31,7 @@ from offchain.gateway.book_tables import (
     SELECT_ATTEMPT,
     SELECT_DIGEST,
     SELECT_LANE,
+    SELECT_PRICES,
     UPDATE_KEY,
     UPDATE_LANE,
     attempt_of,
@@ -192,13 +194,32 @@ class Page:
         if attempt is None or attempt.state is not AttemptState.OPEN:
             return
         del self.attempts[place]
-        self.lanes[asked.lane] = self.lanes[asked.lane].close(attempt.hold, asked.price)
+        self.lanes[asked.lane] = self._lane_after(asked, attempt)
         self.changed_lanes.add(asked.lane)
         if attempt.key is not None and attempt.key in self.keys:
             record = self.keys[attempt.key]
             self.keys[attempt.key] = record.settle(attempt.hold, asked.price, self.now)
             self.changed_keys.add(attempt.key)
         self.closed.append(asked)
+
+    def _lane_after(self, asked: Close, attempt: Attempt) -> Lane:
+        """A provider may settle first and show its receipt later: that price is no new one."""
+        lane, floor = self.lanes[asked.lane], asked.floor
+        if not asked.price or asked.nonce > floor.last_nonce:
+            return lane.close(attempt.hold, asked.price)
+        return lane.close_settled(attempt.hold, floor.spent + self._unsettled(asked.lane, floor))
+
+    def _unsettled(self, lane: LaneKey, floor: Floor) -> int:
+        """The prices of answers after the last that the chain has settled."""
+        where = {
+            "of_provider": lane.provider,
+            "of_token": lane.token,
+            "of_nonce": floor.last_nonce,
+            "of_state": AttemptState.DONE.value,
+        }
+        written = sum(int(row["price"]) for row in self.rows.read(SELECT_PRICES, where))
+        here = (one for one in self.closed if one.lane == lane and one.nonce > floor.last_nonce)
+        return written + sum(one.price for one in here)
 
     def _find(self, asked: Find) -> KeyRecord | None:
         found = self.by_digest.get(asked.digest)

@@ -90,6 +90,12 @@ SELECT_ATTEMPT: Final = sql.select(attempts).where(
     attempts.c.token == sql.bindparam("of_token"),
     attempts.c.nonce == sql.bindparam("of_nonce"),
 )
+SELECT_PRICES: Final = sql.select(attempts.c.nonce, attempts.c.price).where(
+    attempts.c.provider == sql.bindparam("of_provider"),
+    attempts.c.token == sql.bindparam("of_token"),
+    attempts.c.nonce > sql.bindparam("of_nonce"),
+    attempts.c.state == sql.bindparam("of_state"),
+)
 INSERT_ATTEMPT: Final = sql.insert(attempts)
 UPDATE_LANE: Final = (
     sql.update(lanes)

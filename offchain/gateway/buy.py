@@ -135,6 +135,7 @@ class Buyer:
             self.records.served(sale.choice.offer.service.id, seconds)
             service = sale.choice.offer.service
             events = self._events(sale, market, bytes(start), pieces)
+            await anext(events)  # begun: from here on closing it gives the sale up
             return BoughtStream(events, sale.request_id, service.id, service.provider, tried)
 
         return await self._first(order, take)
@@ -246,15 +247,15 @@ class Buyer:
             newer = await self.watch.look()
             offer = newer.offer_of(service) or sale.choice.offer
             return sale.verify(raw, newer.facts(offer, self.watch.chain_time(newer)))
-        except asyncio.CancelledError:  # whoever looked anew for it has left
-            self.sales.give_up(sale, market)
-            raise
         except UnverifiedAnswer as error:
             self.metrics.receipts.labels("refused").inc()
             log.warning(
                 "answer_refused", extra={"service": service.hex(), "why": str(error.reason)}
             )
             self.sales.refuse(sale)
+            raise
+        except BaseException:  # nobody knows: who looked anew for it has left, or the chain is away
+            self.sales.give_up(sale, market)
             raise
 
     def _settle(self, sale: Sale, verified: Verified) -> None:
@@ -270,6 +271,7 @@ class Buyer:
         raw, passed = bytearray(start), 0
         is_over = False
         try:
+            yield b""
             async with asyncio.timeout(self.sales.upstream.limits.total_seconds):
                 ready = _ready(raw, passed)
                 if ready > passed:
@@ -286,7 +288,7 @@ class Buyer:
             verified = await self._verified(sale, bytes(raw), market)
             self._settle(sale, verified)
             yield bytes(raw[passed:])
-        except (ProviderUnreachable, TimeoutError, UnverifiedAnswer) as error:
+        except (Unavailable, TimeoutError, UnverifiedAnswer) as error:
             self.records.failed(sale.choice.offer.service.id)
             if not is_over:
                 self.metrics.receipts.labels("cut").inc()

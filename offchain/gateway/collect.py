@@ -25,7 +25,7 @@ from offchain.compute.model import (
 from offchain.compute.signatures import sign_voucher, signer_of
 from offchain.core.errors import ApogeeError
 from offchain.gateway.book_desk import BookDesk
-from offchain.gateway.book_model import Attempt, Close, LaneKey
+from offchain.gateway.book_model import Attempt, Close, Floor, LaneKey
 from offchain.gateway.compute_metrics import ComputeMetrics
 from offchain.gateway.market import Market
 from offchain.gateway.sale import Account, Lost, receipt_text
@@ -40,12 +40,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """`ask`: the headers by which a provider lets the payer see a receipt."""
+    """`ask`: the headers by which a provider lets the payer see a receipt; `floor_of`: a lane, as
+    the chain has it.
+    """
 
     desk: BookDesk
     upstream: Upstream
     metrics: ComputeMetrics
     ask: Callable[[Lost, str], dict[str, str]]  # of (request, method and path)
+    floor_of: Callable[[LaneKey], Floor]
     pauses: tuple[float, ...] = PAUSES
 
     async def collect(self, lost: Lost) -> None:
@@ -64,7 +67,8 @@ class Collector:
                 return
             price = signed.receipt.price
             text = receipt_text(lost.voucher, signed, None)
-            await self.desk.close(Close(lane, nonce, price, lost.request_id, text))
+            floor = self.floor_of(lane)
+            await self.desk.close(Close(lane, nonce, price, lost.request_id, text, floor))
             self.metrics.receipts.labels("recovered").inc()
             return
         self.metrics.receipts.labels("lost").inc()

@@ -93,8 +93,11 @@ class ComputeFace:
             self.door = PaymentDoor(
                 parts.asset, parts.facilitator, parts.desk, self.watch, lambda: int(parts.wall())
             )
-        self.collector = Collector(parts.desk, parts.upstream, self.metrics, self._ask)
-        sales = Sales(parts.desk, parts.upstream, parts.account, self.watch.chain_time, self._lost)
+        floor_of = self.watch.floor_of
+        self.collector = Collector(parts.desk, parts.upstream, self.metrics, self._ask, floor_of)
+        sales = Sales(
+            parts.desk, parts.upstream, parts.account, self.watch.chain_time, self._lost, floor_of
+        )
         self.buyer = Buyer(self.watch, sales, self.records, self.metrics, parts.clock)
 
     def start(self) -> None:

@@ -38,6 +38,7 @@ class EventsResponse(Response):
             for task in both:
                 task.cancel()
             await asyncio.gather(*both, return_exceptions=True)
+            await self._events.aclose()  # who was stopped before his first step closed nothing
         if not sending.cancelled() and (error := sending.exception()) is not None:
             raise error
 

@@ -170,6 +170,10 @@ class MarketWatch:
         """The newest look; the first is waited for. Raises: Unavailable without a chain."""
         return self._market or await self.look()
 
+    def floor_of(self, lane: LaneKey) -> Floor:
+        """What the newest look says of a lane; nothing before the first."""
+        return Floor() if self._market is None else self._market.floors.get(lane, Floor())
+
     async def look(self) -> Market:
         """Look anew, at a block read after this call. Raises: Unavailable.
 

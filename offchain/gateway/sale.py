@@ -29,7 +29,7 @@ from offchain.compute.signatures import DigestSigner
 from offchain.compute.verify import Exchange, Facts, Policy, Verified, verify
 from offchain.core.errors import ApogeeError
 from offchain.gateway.book_desk import BookDesk
-from offchain.gateway.book_model import Close, LaneKey, Open
+from offchain.gateway.book_model import Close, Floor, LaneKey, Open
 from offchain.gateway.compute_errors import NobodyServes, ProviderRefused
 from offchain.gateway.market import Market
 from offchain.gateway.options import Order
@@ -51,6 +51,7 @@ PATHS: Final[Mapping[Route, str]] = {
 VOUCHER_SECONDS: Final = 86_400  # a later voucher replaces it long before
 MOST_REFUSAL_BYTES: Final = 16_384
 LONGEST_WAIT: Final = 600
+MOST_WAIT_DIGITS: Final = 9
 log = logging.getLogger(__name__)
 
 
@@ -115,13 +116,14 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Sales:
-    """Opens sales; `chain_time`: now, as the chain would say."""
+    """Opens sales; `chain_time`: now, as the chain would say; `floor_of`: a lane, as it has it."""
 
     desk: BookDesk
     upstream: Upstream
     account: Account
     chain_time: Callable[[Market], int]
     lost: "Callable[[Lost], None]"
+    floor_of: Callable[[LaneKey], Floor]
 
     async def open(self, order: Order, choice: Choice, market: Market) -> Sale:
         """The provider has taken the request. Where this raises nothing is held, unless nobody
@@ -184,7 +186,8 @@ class Sales:
         text = receipt_text(sale.voucher, verified.signed, verified)
         price = verified.receipt.price
         nonce = sale.voucher.voucher.nonce
-        self.desk.close_soon(Close(sale.lane, nonce, price, sale.request_id, text))
+        floor = self.floor_of(sale.lane)
+        self.desk.close_soon(Close(sale.lane, nonce, price, sale.request_id, text, floor))
 
     async def _send(self, order: Order, choice: Choice, signed: SignedVoucher) -> UpstreamAnswer:
         origin = origin_in(choice.offer.service.endpoint)
@@ -235,4 +238,5 @@ def _refusal(answer: UpstreamAnswer, raw: bytes) -> ApogeeError:
 
 def _seconds(headers: Mapping[str, str]) -> int:
     text = headers.get("retry-after", "")
-    return min(int(text), LONGEST_WAIT) if text.isascii() and text.isdigit() else 1
+    is_number = text.isascii() and text.isdigit() and len(text) <= MOST_WAIT_DIGITS
+    return min(int(text), LONGEST_WAIT) if is_number else 1

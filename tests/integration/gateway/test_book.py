@@ -120,6 +120,25 @@ def test_attempt__held_and_settled__charges_the_price_and_frees_the_rest(
     assert (found.state, found.price, found.key) == (AttemptState.DONE, 25, "k1")
 
 
+def test_attempt__settled_on_chain_before_its_receipt_is_here__is_acknowledged_once(
+    open_book: OpenBook,
+) -> None:
+    book = open_book()
+    book.apply([an_open(60, None), an_open(60, None), an_open(60, None)])
+    book.apply([Close(LANE, 3, 3, b"t" * 32, "{}")])
+    settled = Floor(spent=25, last_nonce=2, available=10**30)  # of the first two, whose line broke
+    [next_one] = book.apply([an_open(60, None, settled)])
+    assert isinstance(next_one, Opened)
+    assert next_one.cap >= 25 + 3 + 60
+
+    book.apply([Close(LANE, 1, 20, b"q" * 32, "{}", settled)])
+    open_book().apply([Close(LANE, 2, 5, b"p" * 32, "{}", settled)])
+    book.apply([Close(LANE, 4)])
+
+    [last] = book.apply([an_open(60, None, settled)])
+    assert last == Opened(LANE, 5, 28, 88, NOW + 86_400)
+
+
 def test_attempt__closed_twice__is_charged_once(open_book: OpenBook) -> None:
     book = open_book()
     book.add(a_key())
