@@ -17,6 +17,7 @@ from typing import Final
 from offchain.compute.model import (
     NATIVE_COIN,
     NO_ATTESTATION,
+    AmountTooLarge,
     Kind,
     PriceRow,
     Service,
@@ -140,9 +141,9 @@ def route(
         if refusal is None and tokens is None:
             refusal = Refusal.CONTEXT
         if refusal is None and tokens is not None:
-            hold = hold_of(offer.row, input_tokens=tokens[0], max_tokens=tokens[1])
+            hold = _hold(offer, tokens)
             refusal = _money_refusal(want, offer, hold, records)
-            if refusal is None:
+            if refusal is None and hold is not None:
                 passed.append((offer, hold, *tokens))
         if refusal is not None:
             refused[offer.service.id] = refusal
@@ -183,10 +184,18 @@ def _tokens(want: Want, offer: Offer) -> tuple[int, int] | None:
     return None if max_tokens > limits.max_output else (input_tokens, max_tokens)
 
 
+def _hold(offer: Offer, tokens: tuple[int, int]) -> int | None:
+    """What the request may cost there; None when no voucher can say so much."""
+    try:
+        return hold_of(offer.row, input_tokens=tokens[0], max_tokens=tokens[1])
+    except AmountTooLarge:
+        return None
+
+
 def _money_refusal(
-    want: Want, offer: Offer, hold: int, records: Mapping[bytes, Record]
+    want: Want, offer: Offer, hold: int | None, records: Mapping[bytes, Record]
 ) -> Refusal | None:
-    if want.max_price is not None and hold > want.max_price:
+    if hold is None or (want.max_price is not None and hold > want.max_price):
         return Refusal.PRICE
     if hold > offer.covered:
         return Refusal.DEPOSIT

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offchain.compute.model import Kind, Level, Limits, Verifiability, hold_of
+from offchain.compute.model import MAX_U96, Kind, Level, Limits, Verifiability, hold_of
 from offchain.compute.route import Offer, Record, Refusal, Want, Weights, route
 from offchain.compute.track_record import (
     LONGEST_RETRY_AFTER_SECONDS,
@@ -65,6 +65,16 @@ def test_filter__one_thing_that_does_not_fit__is_the_reason(
     assert routed.choices == ()
     assert routed.refused == {offer.service.id: reason}
     assert routed.only_reason() is reason
+
+
+def test_filter__a_price_that_no_voucher_can_hold__keeps_only_that_service_out() -> None:
+    greedy = an_offer("greedy", row=replace(a_row(), request_price=MAX_U96))
+    honest = an_offer("honest")
+
+    routed = route(WANT, [greedy, honest], {})
+
+    assert [one.offer for one in routed.choices] == [honest]
+    assert routed.refused == {greedy.service.id: Refusal.PRICE}
 
 
 def test_filter__an_open_breaker__keeps_a_service_out() -> None:
