@@ -71,6 +71,10 @@ class KeyTerms:
         if len(self.token) != len(NATIVE_COIN) or not 0 <= self.min_level <= 3:
             raise KeyTermsInvalid(reason="token or level", min_level=self.min_level)
 
+    @property
+    def is_capped(self) -> bool:
+        return self.cap_total is not None or self.cap_day is not None
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
@@ -95,9 +99,11 @@ class KeyRecord:
             raise KeyExpired(key=self.id, expired_at=self.terms.expiry)
 
     def require_scope(self, scope: Scope) -> None:
-        """Raises: ScopeMissing."""
+        """Raises: ScopeMissing, also where a capped key would spend what no cap counts."""
         if scope not in self.terms.scopes:
             raise ScopeMissing(key=self.id, scope=scope.value)
+        if self.terms.is_capped and scope is not Scope.COMPUTE:
+            raise ScopeMissing(key=self.id, scope=scope.value, reason="caps count compute only")
 
     def spent_on(self, day: int) -> int:
         return self.day_spent if self.day == day else 0

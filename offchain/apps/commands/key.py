@@ -16,7 +16,7 @@ app = typer.Typer(
 @app.command()
 def new(  # noqa: PLR0913, PLR0917 - one parameter a flag
     label: Annotated[str, typer.Argument(help="A name for people.")] = "key",
-    cap: Annotated[str | None, typer.Option(help="In all, such as 1, 0.2eth, 5gwei.")] = None,
+    cap: Annotated[str | None, typer.Option(help="In all, on compute: 1, 0.2eth, 5gwei.")] = None,
     cap_day: Annotated[str | None, typer.Option(help="On each day, UTC.")] = None,
     days: Annotated[float | None, typer.Option(min=0.001, help="How long it is good.")] = None,
     scope: Annotated[list[str] | None, typer.Option(help="compute, storage, da.")] = None,

@@ -150,9 +150,10 @@ def test_origin__of_another_page__is_refused(origin: str | None, site: str | Non
 class OneKey:
     """Knows one key, with its scopes."""
 
-    def __init__(self, key: str, *scopes: Scope) -> None:
+    def __init__(self, key: str, *scopes: Scope, **terms: int) -> None:
         self.digest = digest_of(key)
-        self.record = KeyRecord("k1", "one", KeyTerms(frozenset(scopes)), made_at=1)
+        settled = KeyTerms(frozenset(scopes), **terms)  # type: ignore[arg-type]  # caps
+        self.record = KeyRecord("k1", "one", settled, made_at=1)
 
     async def find(self, digest: bytes, *, is_fresh: bool) -> KeyRecord | None:
         return self.record if digest == self.digest else None
@@ -175,6 +176,20 @@ def test_made_key__opens_what_its_scope_says__and_nothing_else(
     keys = OneKey(MADE, scope)
 
     if access.scope is scope:
+        assert let_through(access, f"Bearer {MADE}", keys) is keys.record
+        return
+    with pytest.raises(ScopeMissing):
+        let_through(access, f"Bearer {MADE}", keys)
+
+
+@pytest.mark.parametrize("cap", ["cap_total", "cap_day"])
+@pytest.mark.parametrize("access", SPENDING)
+def test_made_key__with_a_cap__opens_only_what_is_counted_against_it(
+    access: Access, cap: str
+) -> None:
+    keys = OneKey(MADE, *Scope, **{cap: 1})
+
+    if access.scope is Scope.COMPUTE:
         assert let_through(access, f"Bearer {MADE}", keys) is keys.record
         return
     with pytest.raises(ScopeMissing):
