@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from offchain.agents.adapters.a2a_ask import Asker, AskParts, Ended, Met, fresh_run
 from offchain.agents.adapters.a2a_peer import peer_client
+from offchain.agents.adapters.kept_order import KeptOrder
 from offchain.agents.ask import Ask, Payee
 from offchain.agents.host import Caller
 from offchain.agents.intent import Limits
@@ -34,6 +35,7 @@ from offchain.compute.adapters.http_buyer import HttpProviderClient
 from offchain.compute.buy import Buyer
 from offchain.compute.model import Service
 from offchain.core.errors import InvalidInput, NotFound
+from offchain.core.hashing import keccak
 from offchain.node.disk import LocalDisk
 
 
@@ -50,7 +52,10 @@ def ask(one: Actor, target: str, flags: IntentFlags, *, is_agreed: bool) -> int:
     Raises: HostUnknown, CardWrong, NotAgreed, ToolFailed, RunLogWrong.
     """
     one.fill()
-    return _told(one, asyncio.run(_asked(one, url_of(one, target), flags, is_agreed=is_agreed)))
+    url, kept = url_of(one, target), order_of(one, target, flags)
+    code = _told(one, asyncio.run(_asked(one, url, flags, kept, is_agreed=is_agreed)))
+    kept.drop()
+    return code
 
 
 def log(one: Actor, target: str, run: str) -> int:
@@ -91,14 +96,23 @@ def url_of(one: Actor, target: str) -> str:
         raise HostUnknown(token=target) from error
 
 
-async def _asked(one: Actor, url: str, flags: IntentFlags, *, is_agreed: bool) -> Ended:
+def order_of(one: Actor, target: str, flags: IntentFlags) -> KeptOrder:
+    """Where the order lies that these words sign and nobody was told the end of."""
+    name = keccak(repr(("agent.ask", target, flags)).encode()).hex()[:24]
+    path = one.home.root / "agents" / "begun" / f"{one.role}-{name}.json"
+    return KeptOrder(LocalDisk(), path)
+
+
+async def _asked(
+    one: Actor, url: str, flags: IntentFlags, kept: KeptOrder, *, is_agreed: bool
+) -> Ended:
     async with _asking(one) as asker, HttpProviderClient() as providers:
         met = await asker.meet(url)
         caller = await asker.right(met)
         wanted = await asyncio.to_thread(_wanted, one, met, flags, caller, is_agreed=is_agreed)
         if caller is Caller.PAYER:
             buyer = await asyncio.to_thread(_buyer, one, providers)
-            return await asker.buy(met, wanted, buyer, partial(_fund, one))
+            return await asker.buy(met, wanted, buyer, partial(_fund, one), kept)
         return await asker.ask(met, wanted, partial(_let, one, met, wanted))
 
 
@@ -169,18 +183,18 @@ def _wanted(one: Actor, met: Met, flags: IntentFlags, caller: Caller, *, is_agre
     return ask
 
 
-async def _fund(one: Actor, service: Service, most: int) -> None:
-    """Deposit what is missing of a price."""
+async def _fund(one: Actor, service: Service, needed: int) -> None:
+    """Deposit what is missing of a price and of what is not settled yet."""
 
     def send() -> list[str]:
         network, purse = one.network, (bytes(one.address), service.provider)
         sent = []
-        for name, call in missing_deposit(network.node, network.escrow, purse, most):
+        for name, call in missing_deposit(network.node, network.escrow, purse, needed):
             one.send(call, one.unique_key(f"agent.buy:{name}"))
             sent.append(name.partition(":")[0])
         return sent
 
-    say(f"     price: at most {show_amount(most)}, by a voucher of yours")
+    say(f"     deposit: at least {show_amount(needed)}, with what is not settled yet")
     sent = await asyncio.to_thread(send)
     say(f"     sent: {', '.join(sent) or 'nothing, all is there'}")
 

@@ -10,6 +10,7 @@ Source: docs/protocol/compute.md#buyer.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Protocol
 
 from offchain.chain.model import Block
@@ -251,7 +252,7 @@ class Buyer:
         try:
             raw = await self._client.ask(order.endpoint, order.route, order.body, order.voucher)
         except ProviderRefused:
-            self.refused(order)
+            await self.let_go(order)
             raise
         return await self.check(order, raw, policy)
 
@@ -272,7 +273,7 @@ class Buyer:
             try:
                 found = verify(exchange, self._now(facts, order), policy)
             except UnverifiedAnswer:
-                self.refused(order)
+                await self.let_go(order)
                 raise
         account = self._accounts[_purse_of(order.voucher.voucher)]
         if account.holds.pop(order.nonce, None) is not None:
@@ -289,10 +290,11 @@ class Buyer:
         if not isinstance(self._shelf, NoShelf):
             await asyncio.to_thread(self._shelf.save, *_purse_of(voucher), account)
 
-    def refused(self, order: Order) -> None:
-        """Nothing was sold for this order; its hold is not named again."""
+    async def let_go(self, order: Order) -> None:
+        """Nothing was sold for this order; its hold is not named again, by no later process."""
         account = self._accounts[_purse_of(order.voucher.voucher)]
-        account.holds.pop(order.nonce, None)
+        if account.holds.pop(order.nonce, None) is not None:
+            await self._keep(order.voucher.voucher)
 
     async def acknowledge(self, service: bytes) -> SignedVoucher:
         """Pay what is owed without another request. Raises: ProviderRefused."""
@@ -301,6 +303,14 @@ class Buyer:
         voucher = self._voucher(facts, account, account.next_nonce)
         await self._client.acknowledge(facts.service.endpoint, voucher)
         return voucher
+
+    async def unsettled(self, service: bytes) -> int:
+        """What is owed there or in flight, and not taken from the deposit yet."""
+        facts = await self.facts(service)
+        account, purse = await self._account(facts), (facts.service.provider, facts.row.token)
+        read = partial(self._escrow.bucket, self._payer, *purse)
+        bucket = await asyncio.to_thread(lambda: read(at=self._escrow.head().hash))
+        return max(0, account.cap - bucket.spent)
 
     def adopt(self, provider: bytes, token: bytes, *, owed: int, next_nonce: int) -> None:
         """Go on from what a provider says is owed, once its receipts were seen."""

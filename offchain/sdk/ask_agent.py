@@ -13,6 +13,7 @@ from functools import partial
 from offchain.agents.adapters.a2a_ask import Asker, AskParts, Ended
 from offchain.agents.adapters.a2a_peer import SECONDS, peer_client
 from offchain.agents.adapters.chain_agents import ChainAgents
+from offchain.agents.adapters.kept_order import KeptOrder
 from offchain.agents.ask import Ask, Payee
 from offchain.agents.host import Caller
 from offchain.agents.intent import Limits
@@ -31,6 +32,7 @@ from offchain.compute.buy import Buyer
 from offchain.compute.model import Service
 from offchain.compute.onchain_escrow import ComputeEscrowClient
 from offchain.compute.onchain_registry import ServiceRegistryClient
+from offchain.core.hashing import keccak
 from offchain.node.disk import LocalDisk
 from offchain.sdk.errors import NoAccount
 from offchain.sdk.open_compute import escrow_of
@@ -39,8 +41,9 @@ from offchain.sdk.open_storage import StorageChain, StorageOwner, sender_of
 
 @dataclass(frozen=True, slots=True)
 class AskWish:
-    """What is wanted, and how far it may go. `run`: a name; the same one is the same run.
-    `patience_seconds`: how long the host may be silent.
+    """What is wanted, and how far it may go. `run`: a name; the same one is the same run. A sale
+    whose end was not heard is gone on with by the same wish. `patience_seconds`: for one answer of
+    the host.
     """
 
     goal: str = field(repr=False)
@@ -89,7 +92,10 @@ async def ask_agent(
         if await asker.right(met) is not Caller.PAYER:
             return await asker.ask(met, ask, grant, by_mcp=by_mcp)
         buyer = await asyncio.to_thread(_buyer, chain, owner, providers)
-        return await asker.buy(met, ask, buyer, fund)
+        kept = _kept(owner, LocalSigner.from_secret(owner.account), url, wish)
+        ended = await asker.buy(met, ask, buyer, fund, kept)
+        await asyncio.to_thread(kept.drop)
+        return ended
 
 
 async def run_log(chain: StorageChain, owner: StorageOwner, url: str, run: str) -> Ended:
@@ -157,6 +163,14 @@ def _buyer(chain: StorageChain, owner: StorageOwner, providers: HttpProviderClie
         shelf=AccountFiles(LocalDisk(), folder),
         may_simulate=chain.deployments.chain_id in DEVNET_CHAIN_IDS,
     )
+
+
+def _kept(owner: StorageOwner, signer: LocalSigner, url: str, wish: AskWish) -> KeptOrder:
+    """Where the order lies that this wish signs, until it is known how it ended."""
+    words = wish.goal, wish.budget_wei, wish.skill, dict(wish.inputs), wish.run
+    name = keccak(repr((url, *words)).encode()).hex()[:24]
+    path = owner.folder / "client" / "asked" / f"{signer.address.hex()}-{name}.json"
+    return KeptOrder(LocalDisk(), path)
 
 
 def _pay(chain: StorageChain, owner: StorageOwner, ask: Ask, payee: Payee) -> None:

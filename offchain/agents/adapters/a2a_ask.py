@@ -17,7 +17,14 @@ from typing import Final, Protocol
 import httpx
 
 from offchain.agents.adapters.a2a_card import CardFacts, CardLedger, check_card
-from offchain.agents.adapters.a2a_peer import Peer, PeerTalk, conversation_id, work
+from offchain.agents.adapters.a2a_peer import (
+    Peer,
+    PeerTalk,
+    conversation_id,
+    was_refused,
+    work,
+)
+from offchain.agents.adapters.kept_order import OrderShelf
 from offchain.agents.adapters.mcp_guest import McpGuest
 from offchain.agents.ask import Answer, Ask, LogWish, Payee, State, run_id
 from offchain.agents.envelope import NO_VOUCHER, Conversation, Mailbox, Speaker
@@ -33,7 +40,8 @@ from offchain.agents.runtime_errors import (
 )
 from offchain.agents.verify_run import Check, LogRights, verify_run_log
 from offchain.chain.keys import LocalSigner
-from offchain.compute.buy import Buyer
+from offchain.compute.buy import Buyer, Order, Wanted
+from offchain.compute.errors import UnverifiedAnswer
 from offchain.compute.model import Service, hold_of
 from offchain.compute.ports import EscrowLedger, ServiceLedger
 from offchain.core.hashing import keccak
@@ -43,7 +51,7 @@ PAY_TRIES: Final = 60  # the host's node may be some blocks behind the one that 
 PAY_SECONDS: Final = 1.0
 _REQUEST: Final = re.compile(r"^[0-9a-f]{64}$")
 Grant = Callable[[Payee], Awaitable[None]]
-Fund = Callable[[Service, int], Awaitable[None]]  # of whom, and how much in wei at most
+Fund = Callable[[Service, int], Awaitable[None]]  # of whom, and what the deposit has to be
 
 
 class AskLedger(CardLedger, LogRights, Protocol):
@@ -131,26 +139,43 @@ class Asker:
             raise NotAllowedToRun(who="0x" + me.hex(), block=standing.block, sells=False)
         return Caller.PAYER
 
-    async def buy(self, met: Met, ask: Ask, buyer: Buyer, fund: Fund) -> Ended:
+    async def buy(self, met: Met, ask: Ask, buyer: Buyer, fund: Fund, kept: OrderShelf) -> Ended:
         """Pay for one request to the agent's service: the verified answer, and its run log.
 
-        `fund` brings what the voucher needs to its provider. Raises: OverBudget before anything is
-        signed; ToolFailed, EnvelopeRefused, UnverifiedAnswer, RunLogWrong.
+        `fund` brings what the voucher needs to its provider. An order that is `kept` is sent again,
+        and paid once; it is dropped here when nothing was sold, else by who told how it ended.
+        Raises: OverBudget before anything is signed; ToolFailed, EnvelopeRefused,
+        UnverifiedAnswer, RunLogWrong.
         """
         wanted = work(_request(ask))
-        facts = await buyer.facts(met.facts.service, is_fresh=True)
-        most = hold_of(
-            facts.row, input_tokens=wanted.max_input or 0, max_tokens=wanted.max_tokens or 0
-        )
-        if most > ask.budget:
-            raise OverBudget(price=most, budget=ask.budget)
-        await fund(facts.service, most)
-        talk = self._talk(met.facts.account)
-        found = await talk.buy(met.peer, buyer, met.facts.service, wanted)
+        voucher = await asyncio.to_thread(kept.load)
+        if voucher is None:
+            order = await self._ordered(met, ask.budget, wanted, buyer, fund)
+            await asyncio.to_thread(kept.save, order.voucher)
+        else:
+            order = await buyer.restored(wanted, voucher)
+        try:
+            found = await self._talk(met.facts.account).pay(met.peer, buyer, order)
+        except (ToolFailed, UnverifiedAnswer) as error:
+            if isinstance(error, UnverifiedAnswer) or was_refused(error):
+                await asyncio.to_thread(kept.drop)
+            raise
         receipt = found.receipt
         ended = await self.log(met, receipt.request_id.hex())
         paid = Check("paid", f"{receipt.price} for request 0x{receipt.request_id.hex()}")
         return replace(ended, report=found.text, checks=[paid, *ended.checks])
+
+    async def _ordered(
+        self, met: Met, budget: int, wanted: Wanted, buyer: Buyer, fund: Fund
+    ) -> Order:
+        facts = await buyer.facts(met.facts.service, is_fresh=True)
+        most = hold_of(
+            facts.row, input_tokens=wanted.max_input or 0, max_tokens=wanted.max_tokens or 0
+        )
+        if most > budget:
+            raise OverBudget(price=most, budget=budget)
+        await fund(facts.service, most + await buyer.unsettled(met.facts.service))
+        return await buyer.order(met.facts.service, wanted)
 
     async def log(self, met: Met, run: str) -> Ended:
         """A run's log again, for who asked for it; what a sale was, by its request id.

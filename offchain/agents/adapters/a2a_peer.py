@@ -4,8 +4,10 @@ An answer counts only in an envelope of the agent that was asked, in the same co
 one is verified like every answer of the compute market before its price is owed.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,8 +34,12 @@ MOST_BYTES: Final = 1 << 21
 
 
 def peer_client(seconds: float = SECONDS) -> httpx.AsyncClient:
-    """HTTP to hosts that nobody trusts: bounded in time and bytes, by no proxy of the machine."""
-    return httpx.AsyncClient(transport=_Bounded(httpx.AsyncHTTPTransport()), timeout=seconds)
+    """HTTP to hosts that nobody trusts: bounded in time and bytes, by no proxy of the machine.
+
+    `seconds`: for a whole answer, however slowly it comes.
+    """
+    transport = _Bounded(httpx.AsyncHTTPTransport(), seconds)
+    return httpx.AsyncClient(transport=transport, timeout=seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +118,8 @@ class PeerTalk:
         try:
             raw = await self.say(peer, order.body, voucher=header, promised=promised)
         except ToolFailed as error:
-            if error.fields.get("code") not in {None, AnswerPending.code}:
-                buyer.refused(order)
+            if was_refused(error):
+                await buyer.let_go(order)
             raise
         return await buyer.check(order, raw, policy)
 
@@ -127,15 +133,18 @@ class PeerTalk:
 
 
 class _Bounded(httpx.AsyncBaseTransport):
-    """Answers of at most `MOST_BYTES`."""
+    """Answers of at most `MOST_BYTES`, that are there within `seconds`."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, seconds: float) -> None:
         self._inner = inner
+        self._seconds = seconds
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._inner.handle_async_request(request)
+        end = asyncio.get_running_loop().time() + self._seconds
+        async with _until(end):
+            answer = await self._inner.handle_async_request(request)
         assert isinstance(answer.stream, httpx.AsyncByteStream)
-        answer.stream = _Counted(answer.stream)
+        answer.stream = _Counted(answer.stream, end)
         return answer
 
     async def aclose(self) -> None:
@@ -143,12 +152,18 @@ class _Bounded(httpx.AsyncBaseTransport):
 
 
 class _Counted(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream) -> None:
+    def __init__(self, inner: httpx.AsyncByteStream, end: float) -> None:
         self._inner = inner
+        self._end = end
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        count = 0
-        async for piece in self._inner:
+        count, pieces = 0, aiter(self._inner)
+        while True:
+            try:
+                async with _until(self._end):
+                    piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
             count += len(piece)
             if count > MOST_BYTES:
                 raise httpx.ReadError(f"the answer is longer than {MOST_BYTES} bytes")
@@ -158,11 +173,26 @@ class _Counted(httpx.AsyncByteStream):
         await self._inner.aclose()
 
 
+@asynccontextmanager
+async def _until(end: float) -> AsyncIterator[None]:
+    """Raises: httpx.ReadTimeout after `end`, of the loop's clock."""
+    try:
+        async with asyncio.timeout_at(end):
+            yield
+    except TimeoutError as error:
+        raise httpx.ReadTimeout("the answer took too long") from error
+
+
 def work(text: str, max_tokens: int = MOST_WORDS) -> Wanted:
     """A request to an agent's service, as a body of the compute market."""
     talk = [{"role": "user", "content": text}]
     body = json.dumps({"messages": talk, "max_tokens": max_tokens}).encode()
     return Wanted(Route.CHAT, body, len(body) + 128, max_tokens)
+
+
+def was_refused(error: ToolFailed) -> bool:
+    """Whether the other agent said no, and so sold nothing."""
+    return error.fields.get("code") not in {None, AnswerPending.code}
 
 
 def _refusal(peer: Peer, error: A2AClientJSONRPCError) -> ToolFailed:

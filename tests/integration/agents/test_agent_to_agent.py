@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from offchain.agents.adapters import a2a_peer
 from offchain.agents.adapters.a2a_face import Answerer, Desk, Offered, a2a_app, card_of
@@ -195,6 +196,27 @@ def test_a2a__card_and_messages__in_envelopes_both_ways() -> None:
                 url + "/.well-known/agent-card.json", headers={"Host": "evil.example"}
             )
             assert evil.status_code == 400
+
+    asyncio.run(story())
+
+
+def test_a2a__a_host_that_drips_or_floods__is_left_within_what_was_given_to_it() -> None:
+    async def story() -> None:
+        async def dripping(scope: Scope, receive: Receive, send: Send) -> None:
+            head = {"type": "http.response.start", "status": 200, "headers": []}
+            await send(head)
+            piece = b" " if scope["path"].startswith("/drip") else b" " * (1 << 20)
+            await receive()
+            gone = asyncio.ensure_future(receive())
+            while not gone.done():  # a drop at a time
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await asyncio.sleep(0.01)
+
+        async with listening(lambda _: dripping) as port, a2a_peer.peer_client(0.3) as http:
+            talk = asking(http, Rights())
+            for path in ("drip", "flood"):
+                with pytest.raises(ToolFailed):
+                    await talk.find(f"http://127.0.0.1:{port}/{path}")
 
     asyncio.run(story())
 
