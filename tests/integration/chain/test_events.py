@@ -107,20 +107,21 @@ def test_poll__committed__does_not_come_again_after_a_restart(
     assert follower.follow() == []
 
 
-@pytest.mark.parametrize("depth", [1, 3, 6])
+@pytest.mark.parametrize("events", [1, 3, 6])
 def test_poll__blocks_left_the_chain__taken_back_then_replayed(
     node: Node,
     sender: TransactionSender,
     probe: ProbeClient,
     follower: Follower,
     controls: DevControls,
-    depth: int,
+    events: int,
 ) -> None:
     bump(sender, probe, *"abcdef")
     follower.follow()
-    standing = set(on_chain(node, probe, last_block=node.block().number - depth))
     before = list(follower.seen)
-    controls.reorganise(depth)
+    first_gone = node.block(before[-events][0]).number  # a sender that waited has empty ones mined
+    standing = set(on_chain(node, probe, last_block=first_gone - 1))
+    controls.reorganise(node.block().number - first_gone + 1)
     follower.follow()
     assert on_chain(node, probe) == follower.seen
     assert [one for one in before if one in standing] == follower.seen
@@ -132,7 +133,7 @@ def test_poll__blocks_left_the_chain__taken_back_then_replayed(
 
     wait_until(is_replayed, seconds=60, what="the transactions that were taken back")
 
-    assert follower.taken_back == len(before) - len(standing) > 0
+    assert follower.taken_back == len(before) - len(standing) == events
     assert on_chain(node, probe) == follower.seen
 
 

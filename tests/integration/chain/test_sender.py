@@ -343,7 +343,7 @@ def test_maintain__block_reorganised_away__effect_comes_back_once(
 ) -> None:
     handle = sender.send(probe.bump(KEY), key="bump")
     first = sender.wait(handle)
-    controls.reorganise(1)
+    controls.reorganise(node.block().number - first.block_number + 1)
     assert effects(node, probe) == 0
 
     second = sender.wait(handle)
@@ -376,8 +376,8 @@ def test_wait__settled_block_reorganised_away__says_so_and_sends_nothing(
     with reopened(node, outbox_path, policy) as sender:
         probe = deploy_probe(node, sender)
         handle = sender.send(probe.bump(KEY), key="bump")
-        sender.wait(handle)
-        controls.reorganise(1)
+        settled = sender.wait(handle)
+        controls.reorganise(node.block().number - settled.block_number + 1)
 
         with pytest.raises(SettledLost):
             sender.wait(handle)
