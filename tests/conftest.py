@@ -27,8 +27,8 @@ settings.register_profile(
 )
 settings.register_profile(
     "ci",
-    max_examples=28,
-    stateful_step_count=30,
+    max_examples=20,
+    stateful_step_count=25,
     deadline=None,
     suppress_health_check=_slow_fixtures,
 )
