@@ -1,6 +1,7 @@
 """The whole compute market on real stake, beacon and court: batches to open, judge and audit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,6 +54,8 @@ from tests.support.staking import (
     next_epoch,
     staking_deployer,
 )
+
+Unmoved = Callable[[str], AbstractContextManager[None]]
 
 REVEAL, COMMIT, VOTE, ESCALATE = 72, 72, 36, 216
 STANDING = EVIDENCE = 7 * DAY
@@ -467,3 +470,16 @@ def picture(site: CourtsSite, audits: Sequence[int] = ()) -> tuple[Any, ...]:
         site.staked(provider),
         [site.staked(one, ALIGNMENT) for one in site.auditors],
     )
+
+
+def unmoved_at(site: CourtsSite) -> Unmoved:
+    """The call inside reverts with exactly this reason and moves nothing."""
+
+    @contextmanager
+    def check(reason: str) -> Iterator[None]:
+        before: tuple[Any, ...] = picture(site)
+        with boa.reverts(reason):
+            yield
+        assert before == picture(site)
+
+    return check

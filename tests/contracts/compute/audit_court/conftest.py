@@ -1,8 +1,6 @@
 """A market of eight auditors and a provider, all of one weight, and a batch of six answers."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import boa
 import pytest
@@ -11,14 +9,12 @@ from tests.support.compute_chain import hex_of
 from tests.support.compute_courts import (
     CourtsSite,
     Posted,
+    Unmoved,
     a_batch,
     deploy_courts,
-    picture,
+    unmoved_at,
 )
 from tests.support.native_evm import keep_moment, return_to
-from tests.support.staking import a_wallet
-
-Unmoved = Callable[[str], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
@@ -55,19 +51,6 @@ def payer(batch: Posted) -> str:
 
 
 @pytest.fixture
-def stranger() -> str:
-    return a_wallet("stranger")
-
-
-@pytest.fixture
 def unmoved(site: CourtsSite) -> Unmoved:
     """The call inside reverts with exactly this reason and moves nothing."""
-
-    @contextmanager
-    def check(reason: str) -> Iterator[None]:
-        before: tuple[Any, ...] = picture(site)
-        with boa.reverts(reason):
-            yield
-        assert before == picture(site)
-
-    return check
+    return unmoved_at(site)

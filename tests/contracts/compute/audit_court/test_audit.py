@@ -12,7 +12,6 @@ from offchain.compute.audit_draw import (
     seed_of,
 )
 from offchain.compute.onchain_audit_court import AuditState
-from tests.contracts.compute.audit_court.conftest import Unmoved
 from tests.support.audit_steps import BUNDLE, pass_, slashes, state
 from tests.support.compute_chain import NATIVE, a_payer, hex_of
 from tests.support.compute_courts import (
@@ -24,6 +23,7 @@ from tests.support.compute_courts import (
     STANDING,
     CourtsSite,
     Posted,
+    Unmoved,
     an_answer,
     drawn,
     judged,

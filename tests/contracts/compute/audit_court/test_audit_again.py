@@ -9,7 +9,6 @@ from offchain.compute.audit_draw import (
     request_id,
 )
 from offchain.compute.onchain_audit_court import AuditState
-from tests.contracts.compute.audit_court.conftest import Unmoved
 from tests.support.audit_steps import BUNDLE, pass_, slashes, state
 from tests.support.compute_chain import NATIVE
 from tests.support.compute_courts import (
@@ -24,6 +23,7 @@ from tests.support.compute_courts import (
     VOTE,
     CourtsSite,
     Posted,
+    Unmoved,
     a_ballot,
     drawn,
     judged,

@@ -15,7 +15,6 @@ from offchain.compute.audit_draw import (
 )
 from offchain.compute.onchain_audit_court import AuditState
 from offchain.compute.sum_tree import SumNode, SumTree, parent, receipt_leaf
-from tests.contracts.compute.audit_court.conftest import Unmoved
 from tests.support.audit_steps import BUNDLE, pass_, slashes, state
 from tests.support.compute_chain import NATIVE, a_payer, hex_of
 from tests.support.compute_courts import (
@@ -28,6 +27,7 @@ from tests.support.compute_courts import (
     SILENT_AUDIT,
     CourtsSite,
     Posted,
+    Unmoved,
     an_answer,
     drawn,
     judged,

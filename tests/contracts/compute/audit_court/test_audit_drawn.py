@@ -16,7 +16,6 @@ from offchain.compute.audit_draw import (
 )
 from offchain.compute.onchain_audit_court import AuditState
 from offchain.core.hashing import keccak
-from tests.contracts.compute.audit_court.conftest import Unmoved
 from tests.support.audit_steps import state
 from tests.support.compute_chain import compute_deployer, hex_of
 from tests.support.compute_courts import (
@@ -32,6 +31,7 @@ from tests.support.compute_courts import (
     VOTE,
     CourtsSite,
     Posted,
+    Unmoved,
     a_batch,
     deploy_courts,
     drawn,

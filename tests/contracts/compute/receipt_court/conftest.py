@@ -1,8 +1,6 @@
 """A market with courts, and a batch of two payers with three answers each."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import boa
 import pytest
@@ -12,14 +10,12 @@ from tests.support.compute_courts import (
     MIN_BOND,
     CourtsSite,
     Posted,
+    Unmoved,
     a_batch,
     deploy_courts,
-    picture,
+    unmoved_at,
 )
 from tests.support.native_evm import keep_moment, return_to
-from tests.support.staking import a_wallet
-
-Unmoved = Callable[[str], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +52,6 @@ def payer(batch: Posted) -> str:
 
 
 @pytest.fixture
-def stranger() -> str:
-    return a_wallet("stranger")
-
-
-@pytest.fixture
 def bond(site: CourtsSite) -> int:
     assert site.receipts.bond() >= MIN_BOND
     return int(site.receipts.bond())
@@ -69,12 +60,4 @@ def bond(site: CourtsSite) -> int:
 @pytest.fixture
 def unmoved(site: CourtsSite) -> Unmoved:
     """The call inside reverts with exactly this reason and moves nothing."""
-
-    @contextmanager
-    def check(reason: str) -> Iterator[None]:
-        before: tuple[Any, ...] = picture(site)
-        with boa.reverts(reason):
-            yield
-        assert before == picture(site)
-
-    return check
+    return unmoved_at(site)

@@ -9,9 +9,8 @@ import pytest
 from offchain.compute.audit_draw import leaf_key
 from offchain.core.hashing import keccak
 from offchain.core.typed_data import words
-from tests.contracts.compute.receipt_court.conftest import Unmoved
 from tests.support.compute_chain import DISPUTE, NATIVE, a_payer, hex_of, twin_deployer
-from tests.support.compute_courts import BAD_SIGNER, CourtsSite, Posted, an_answer, settled
+from tests.support.compute_courts import BAD_SIGNER, CourtsSite, Posted, Unmoved, an_answer, settled
 
 ID = keccak(b"an attestation")
 LIVE, VOID = 1, 32  # AttestationState

@@ -11,7 +11,6 @@ from offchain.compute.audit_draw import (
 )
 from offchain.core.hashing import keccak
 from offchain.core.typed_data import words
-from tests.contracts.compute.receipt_court.conftest import Unmoved
 from tests.support.compute_chain import DISPUTE, NATIVE, a_payer, hex_of
 from tests.support.compute_courts import (
     DECLARED,
@@ -20,6 +19,7 @@ from tests.support.compute_courts import (
     UNAVAILABLE,
     CourtsSite,
     Posted,
+    Unmoved,
     an_answer,
     penalty,
     settled,

@@ -12,7 +12,6 @@ from offchain.compute.model import Receipt
 from offchain.compute.sum_tree import SumNode, SumTree, parent, receipt_leaf
 from offchain.core.hashing import keccak
 from offchain.core.typed_data import words
-from tests.contracts.compute.receipt_court.conftest import Unmoved
 from tests.support.compute_chain import (
     NATIVE,
     PRICE_GRACE,
@@ -34,6 +33,7 @@ from tests.support.compute_courts import (
     WRONG_MODEL,
     CourtsSite,
     Posted,
+    Unmoved,
     an_answer,
     in_token,
     penalty,
