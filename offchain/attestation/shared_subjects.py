@@ -34,15 +34,11 @@ class SharedSubjects:
         now = self._now()
         at, fetching = self._fetched.get(place, (-math.inf, None))
         if fetching is None or now - at >= SHARED_SECONDS:
-            fetching = asyncio.create_task(_fetch(relayer, place))
+            fetching = asyncio.create_task(relayer.offers(place))
             self._fetched[place] = now, fetching
             if len(self._fetched) > MOST:
                 del self._fetched[next(iter(self._fetched))]
         return await asyncio.shield(fetching)
-
-
-async def _fetch(relayer: Subjects, place: SubjectPlace) -> Sequence[Offer]:
-    return await relayer.offers(place)
 
 
 class _SeenBy:
